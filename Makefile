@@ -1,0 +1,62 @@
+# Trellis. `make` lists what there is; every target sets up what it needs by itself.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# An interpreter that runs, not a name that exists: a version manager's shim may be on the PATH
+# with no Python 3.13 behind it.
+is_313 = "$(1)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
+PYTHON ?= $(shell for p in python3.13 python3 python "$$HOME"/.pyenv/versions/3.13*/bin/python3.13; do \
+	if $(call is_313,$$p); then command -v "$$p"; break; fi; done)
+
+V := .venv
+DEV := $(V)/dev
+SANDBOX := $(V)/sandbox
+RUNTIME := $(V)/runtime
+WHEELS := $(V)/wheels
+export PATH := $(CURDIR)/$(DEV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE :=
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- set-up
+.PHONY: setup tools
+tools:
+	@for tool in git bash; do command -v $$tool >/dev/null || \
+	  { echo "Trellis needs $$tool, and there is none on the PATH: install $$tool and try again." >&2; exit 1; }; done
+	@[ -n "$(PYTHON)" ] || \
+	  { echo "Trellis needs Python 3.13, and no python3.13 on the PATH runs: install it (python.org, pyenv, uv or your system's packages) and try again." >&2; exit 1; }
+
+setup: $(DEV)/.ready $(SANDBOX)/.ready $(RUNTIME)/.ready $(WHEELS)/.ready ## Install everything a laptop needs, under .venv
+
+# $(1) virtual environment, $(2) requirements file, $(3) what it is for
+define environment
+$(1)/.ready: requirements/$(2).txt | tools
+	@echo "set-up: $(3)"
+	@rm -rf $(1) && "$(PYTHON)" -m venv $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $$< 2>$(1)/pip.log || \
+	  { tail -n 3 $(1)/pip.log >&2; echo "set-up failed: the packages of requirements/$(2).txt could not be installed. The first run needs a network that reaches your Python package index; later runs work offline." >&2; rm -rf $(1); exit 1; }
+	@touch $$@
+endef
+$(eval $(call environment,$(DEV),dev,SAM CLI and the tools that check and test (about a minute, once)))
+$(eval $(call environment,$(SANDBOX),sandbox,the local cloud))
+$(eval $(call environment,$(RUNTIME),runtime,a stand-in of the Lambda runtime))
+
+# The layer is built from these, so that a build needs no network.
+$(WHEELS)/.ready: requirements/layer.txt | $(DEV)/.ready
+	@echo "set-up: the layer's wheels"
+	@rm -rf $(WHEELS) && mkdir -p $(WHEELS)
+	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps -d $(WHEELS) -r $< 2>$(WHEELS)/pip.log || \
+	  { tail -n 3 $(WHEELS)/pip.log >&2; echo "set-up failed: the packages of requirements/layer.txt could not be fetched. The first run needs a network that reaches your Python package index; later runs work offline." >&2; exit 1; }
+	@touch $@
+
+.PHONY: lock
+lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
+	@"$(PYTHON)" -m venv $(V)/lock && $(V)/lock/bin/pip install --quiet pip-tools
+	@cd requirements && for f in layer runtime sandbox dev; do \
+	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
