@@ -1,0 +1,230 @@
+"""`sandbox.cloud.Cloud` on MiniStack."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from sandbox.cloud import AccessDeniedError, Caller, Scope
+
+logger = logging.getLogger(__name__)
+
+
+class MiniStackCloud:
+    """`sandbox.cloud.Cloud` on MiniStack."""
+
+    def __init__(self, endpoint: str, authority: Path, decisions: Path) -> None:
+        self.endpoint, self.authority = endpoint, authority
+        self._decisions = decisions.open("a", buffering=1)
+        self._decisions_lock = threading.Lock()
+        self._clients: dict[tuple[str, ...], Any] = {}
+        self._clients_lock = threading.Lock()
+
+    def emit(
+        self,
+        scope: Scope,
+        source: str,
+        detail_type: str,
+        detail: Mapping[str, Any],
+        resources: Sequence[str] = (),
+    ) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import eventbridge
+
+        entry = {
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+            "Resources": list(resources),
+        }
+        with request_scope(scope.account, scope.region):
+            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    def _credentials(
+        self, scope: Scope, role_arn: str, service_principal: str, session_name: str
+    ) -> tuple[str, str, str]:
+        """Keys of a role session, after the role's trust policy let the service in."""
+        from ministack.core import iam_evaluator
+        from ministack.services import iam, sts
+
+        name = role_arn.rsplit("/", 1)[-1]
+        role = iam._roles.get_scoped(scope.account, None, name)
+        context = iam_evaluator.EvalContext(
+            principal_arn=service_principal,
+            principal_type="Service",
+            principal_account=scope.account,
+            action="sts:AssumeRole",
+            resource_arn=role_arn,
+            region=scope.region,
+            service_context={
+                "aws:sourceaccount": scope.account,
+                # Beanstalk sends this one; the other services none.
+                "sts:externalid": service_principal.split(".")[0],
+            },
+        )
+        if role is None or not iam_evaluator.evaluate_trust_policy(
+            role.get("AssumeRolePolicyDocument") or {}, service_principal, context
+        ):
+            raise AccessDeniedError(service_principal, "sts:AssumeRole", role_arn)
+        session = session_name[:64]
+        seed = hashlib.sha256(f"{role_arn}\0{session}\0{scope.region}".encode()).hexdigest()
+        key, secret, token = f"ASIA{seed[:16].upper()}", seed[16:56], seed * 2
+        sts.register_session(
+            key,
+            {
+                "Arn": f"arn:{scope.partition}:sts::{scope.account}:assumed-role/{name}/{session}",
+                "UserId": f"{name}:{session}",
+                "SecretAccessKey": secret,
+                "SessionToken": token,
+            },
+        )
+        return key, secret, token
+
+    def client(
+        self,
+        scope: Scope,
+        service: str,
+        *,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+    ) -> Any:
+        key, secret, token = self._credentials(scope, role_arn, service_principal, session_name)
+        wanted = (service, scope.region, key)
+        with self._clients_lock:
+            if wanted not in self._clients:
+                make: Any = boto3.session.Session().client
+                self._clients[wanted] = make(
+                    service,
+                    region_name=scope.region,
+                    endpoint_url=self.endpoint,
+                    verify=str(self.authority),
+                    aws_access_key_id=key,
+                    aws_secret_access_key=secret,
+                    aws_session_token=token,
+                )
+            return self._clients[wanted]
+
+    def environment(
+        self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
+    ) -> dict[str, str]:
+        key, secret, token = self._credentials(scope, role_arn, service_principal, session_name)
+        return {
+            "AWS_REGION": scope.region,
+            "AWS_DEFAULT_REGION": scope.region,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_SESSION_TOKEN": token,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_CA_BUNDLE": str(self.authority),
+        }
+
+    def authorize(
+        self,
+        scope: Scope,
+        caller: Caller,
+        action: str,
+        resource: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        from ministack.core import iam_evaluator
+        from ministack.core.responses import request_scope
+
+        with request_scope(scope.account, scope.region):
+            principal = iam_evaluator.resolve_principal(caller.access_key, scope.account)
+            if isinstance(principal, iam_evaluator.AuthError):
+                raise AccessDeniedError(caller.arn, action, resource)
+            if principal.policies is None:  # the account's root
+                self.decided(caller.arn, action, resource, "Allow")
+                return
+            judged = iam_evaluator.EvalContext(
+                principal_arn=principal.arn,
+                principal_type=principal.type,
+                principal_account=principal.account,
+                action=action,
+                resource_arn=resource,
+                region=scope.region,
+                secure_transport=True,
+                service_context={key.lower(): value for key, value in (context or {}).items()},
+                principal_keys=principal.keys,
+            )
+            result = iam_evaluator.evaluate(judged, principal.policies, *principal.limits)
+            service = action.split(":")[0]
+            owned = iam_evaluator._resource_policy(service, resource)
+            if owned is not None:
+                result = iam_evaluator.combine_resource_policy(
+                    result, judged, *owned, required=service == "kms", limits=principal.limits
+                )
+        self.decided(principal.arn, action, resource, result.decision)
+        if result.decision != "Allow":
+            raise AccessDeniedError(principal.arn, action, resource)
+
+    def decided(self, principal: str, action: str, resource: str, decision: str) -> None:
+        """Write one IAM decision to the decision log, one JSON object a line."""
+        entry = {
+            "time": round(time.time(), 3),
+            "principal": principal,
+            "action": action,
+            "resource": resource,
+            "decision": decision,
+        }
+        with self._decisions_lock:
+            self._decisions.write(json.dumps(entry) + "\n")
+
+    def log(self, scope: Scope, group: str, stream: str, lines: Sequence[str]) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import cloudwatch_logs as logs
+
+        now = int(time.time() * 1000)
+        with request_scope(scope.account, scope.region):
+            if group not in logs._log_groups:
+                logs._create_log_group({"logGroupName": group})
+            if stream not in logs._log_groups[group]["streams"]:
+                logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
+            logs._put_log_events(
+                {
+                    "logGroupName": group,
+                    "logStreamName": stream,
+                    "logEvents": [{"timestamp": now, "message": line} for line in lines],
+                }
+            )
+
+    def metric(
+        self, scope: Scope, namespace: str, name: str, value: float, dimensions: Mapping[str, str]
+    ) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import cloudwatch
+
+        with request_scope(scope.account, scope.region):
+            cloudwatch.record_metric(namespace, name, value, dimensions=dict(dimensions))
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                logger.exception("%s failed", name)
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def current_scope() -> Scope:
+    """The account and Region of the request that is being served on this thread or task."""
+    from ministack.core import responses
+
+    return Scope(responses.get_account_id(), responses.get_region())
+
+
+def in_context(work: Callable[[], None]) -> Callable[[], None]:
+    """Work that runs on another thread for the account and Region of this one."""
+    context = contextvars.copy_context()
+    return lambda: context.run(work)

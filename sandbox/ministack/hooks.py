@@ -1,0 +1,72 @@
+"""Every private name of MiniStack that the sandbox uses or replaces."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+
+PINNED = "1.5.33"
+"""The MiniStack version whose private names HOOKS lists (requirements/sandbox.in pins it)."""
+
+HOOKS = (
+    "app.AUTH",
+    "app.SERVICE_HANDLERS",
+    "app.app",
+    "core.iam_actions.SERVICE_TO_IAM_NAMESPACE",
+    "core.iam_actions._SERVICE_PROTOCOL",
+    "core.iam_actions.extract_resource_arn",
+    "core.iam_evaluator.EvalContext",
+    "core.iam_evaluator._names_condition_key",
+    "core.iam_evaluator._resource_policy",
+    "core.iam_evaluator.combine_resource_policy",
+    "core.iam_evaluator.enforce",
+    "core.iam_evaluator.evaluate",
+    "core.iam_evaluator.evaluate_trust_policy",
+    "core.iam_evaluator._trust_principal_matches",
+    "core.iam_evaluator.request_caller_arn",
+    "core.iam_evaluator.resolve_principal",
+    "core.lambda_runtime._detect_runtime_binary",
+    "core.responses.get_account_id",
+    "core.responses.get_region",
+    "core.responses.request_scope",
+    "core.router.SERVICE_PATTERNS",
+    "core.router.extract_access_key_id",
+    "services.cloudformation.provisioners._RESOURCE_HANDLERS",
+    "services.cloudformation.provisioners._physical_name",
+    "services.cloudwatch.record_metric",
+    "services.cloudwatch_logs._create_log_group",
+    "services.cloudwatch_logs._create_log_stream",
+    "services.cloudwatch_logs._log_groups",
+    "services.cloudwatch_logs._put_log_events",
+    "services.dynamodb._update_ttl",
+    "services.eventbridge._dispatch_to_lambda",
+    "services.eventbridge._invoke_target",
+    "services.eventbridge._put_events",
+    "services.iam._roles",
+    "services.lambda_svc._get_func_record_for_ref",
+    "services.lambda_svc.invoke_async_with_retry",
+    "services.sts.register_session",
+)
+"""Module and attribute of everything that is used or replaced, under `ministack`."""
+
+
+class HookMissingError(Exception):
+    """When the installed MiniStack is not the one that the sandbox was written against."""
+
+
+def check_hooks() -> None:
+    """Raise HookMissingError unless the pinned version is installed and has every hook."""
+    installed = version("ministack")
+    missing = []
+    for hook in HOOKS:
+        module, _, attribute = hook.rpartition(".")
+        try:
+            if not hasattr(importlib.import_module(f"ministack.{module}"), attribute):
+                missing.append(hook)
+        except ImportError:
+            missing.append(hook)
+    if missing:
+        raise HookMissingError(
+            f"MiniStack {installed} lacks {', '.join(missing)}; the sandbox needs {PINNED}: "
+            "remove .venv/sandbox and run make setup"
+        )

@@ -1,0 +1,85 @@
+"""Services of ours beside MiniStack's, and IAM's decisions written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.cloud import Caller, Scope
+from sandbox.ministack.cloud import MiniStackCloud, current_scope
+from sandbox.service import Service
+
+
+def serve_service(cloud: MiniStackCloud, service: Service, target_prefix: str | None) -> None:
+    """Answer a service's requests, and judge them by IAM on the service's own resource ARNs."""
+    from ministack import app
+    from ministack.core import iam_actions, iam_evaluator, router
+
+    async def handle(
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+    ) -> tuple[int, dict[str, str], bytes]:
+        caller = Caller(
+            iam_evaluator.request_caller_arn(headers, query),
+            router.extract_access_key_id(headers, query),
+        )
+        return await service.handle(
+            current_scope(), caller, (method, path, headers, body or b"", query)
+        )
+
+    pattern: dict[str, Any] = {
+        "host_patterns": [rf"{service.name}\."],
+        "credential_scope": service.name,
+    }
+    if target_prefix:
+        pattern["target_prefixes"] = [target_prefix]
+    router.SERVICE_PATTERNS = {service.name: pattern, **router.SERVICE_PATTERNS}
+    app.SERVICE_HANDLERS[service.name] = handle
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[service.name] = service.name
+    iam_actions._SERVICE_PROTOCOL[service.name] = (
+        "query-xml" if service.protocol == "query" else service.protocol
+    )
+    others = iam_actions.extract_resource_arn
+
+    def extract(
+        name: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> Any:
+        if name != service.name:
+            return others(name, method, path, headers, body, query, region, account)
+        operation, request = service.parse(method, path, headers, body or b"", query)
+        return service.resource_arn(Scope(account, region), operation, request)
+
+    iam_actions.extract_resource_arn = extract
+
+
+def record_decisions(cloud: MiniStackCloud) -> None:
+    """Keep every IAM decision on a request in the decision log."""
+    from ministack.core import iam_evaluator, responses
+
+    judge = iam_evaluator.enforce
+
+    def enforce(
+        access_key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        denied = judge(access_key, action, service, region, resource_arn, service_context)
+        principal = iam_evaluator.resolve_principal(access_key or "", responses.get_account_id())
+        arn = getattr(principal, "arn", "unknown")
+        cloud.decided(arn, action, resource_arn, "Deny" if denied else "Allow")
+        return denied
+
+    iam_evaluator.enforce = enforce
