@@ -70,6 +70,14 @@ class Cloud(Protocol):
         policy. Raises AccessDeniedError when the trust policy refuses or there is no such role.
         """
 
+    def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
+        """A boto3 client of this cloud that signs as the caller whose request is being served.
+
+        It is what AWS calls a forward access session: a service that acts on behalf of its caller
+        is judged by the caller's policies, and by resource policies that name the caller.
+        Raises AccessDeniedError when the caller's key is no longer valid.
+        """
+
     def environment(
         self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
     ) -> dict[str, str]:

@@ -98,7 +98,20 @@ class MiniStackCloud:
         service_principal: str,
         session_name: str,
     ) -> Any:
-        key, secret, token = self._credentials(scope, role_arn, service_principal, session_name)
+        keys = self._credentials(scope, role_arn, service_principal, session_name)
+        return self._client(scope, service, keys)
+
+    def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
+        from ministack.core import iam_evaluator
+
+        found = iam_evaluator.resolve_credential(caller.access_key, scope.account)
+        if isinstance(found, iam_evaluator.CredentialResolutionError):
+            raise AccessDeniedError(caller.arn, "sts:GetCallerIdentity", "*")
+        keys = (found.access_key_id, found.secret_access_key, found.session_token)
+        return self._client(scope, service, keys)
+
+    def _client(self, scope: Scope, service: str, keys: tuple[str, str, str | None]) -> Any:
+        key, secret, token = keys
         wanted = (service, scope.region, key)
         with self._clients_lock:
             if wanted not in self._clients:

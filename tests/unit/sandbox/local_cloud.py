@@ -67,6 +67,9 @@ class FakeCloud:
     ) -> Any:
         return self.clients[service]
 
+    def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
+        return self.clients[service]
+
     def environment(
         self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
     ) -> dict[str, str]:
