@@ -60,3 +60,29 @@ lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 	@cd requirements && for f in layer runtime sandbox dev; do \
 	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
+
+# ---------------------------------------------------------------- watch it
+STORY ?= release
+.PHONY: demo sandbox
+demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 KEEP=1
+	@$(DEV)/bin/python -m sandbox.demo --story "$(STORY)" $(if $(REGION),--region "$(REGION)") $(if $(KEEP),--keep)
+
+sandbox: setup ## Keep an empty local cloud running, and print how to use it
+	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
+
+# ---------------------------------------------------------------- check it
+.PHONY: check lint types template test test-long
+check: lint types template ## Style, types and the template's lint
+
+lint: setup
+	@$(DEV)/bin/ruff check --quiet . && $(DEV)/bin/ruff format --quiet --check . && echo "style: clean"
+
+types: setup
+	@$(DEV)/bin/mypy --no-error-summary && echo "types: clean (mypy strict)"
+
+template: setup
+	@$(DEV)/bin/cfn-lint && echo "cfn-lint: clean"
+	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
+
+test: check ## Everything that CI runs, in under ten minutes after set-up
+	@$(DEV)/bin/python -m pytest -q --durations=15 $(ARGS)

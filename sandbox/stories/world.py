@@ -1,0 +1,307 @@
+"""What a story can do and see in one Region: the vocabulary that the scripts are written in.
+
+Everything goes through the public APIs, as a developer, an approver and a visitor would.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sandbox.running import PROJECT, Sandbox
+
+APPLICATION = PROJECT / "sample_app"
+SHIPPED = (
+    "application.py",
+    "buildspec.yml",
+    "buildspec-checks.yml",
+    "Procfile",
+    "release.json",
+    "test_application.py",
+)
+PATIENCE = 60.0
+"""Seconds that a story waits for one thing to happen before it fails."""
+
+
+class Mark(StrEnum):
+    """How something went."""
+
+    DONE = "done"
+    FAILED = "failed"
+    WAITING = "waiting"
+    SERVES = "serves"
+
+
+class StoryError(AssertionError):
+    """When something that a story relies on did not happen."""
+
+
+class Audience(Protocol):
+    """Whoever follows a story."""
+
+    def happened(self, where: str, mark: Mark, text: str) -> None:
+        """One thing happened: who did it or where, how it went, a sentence."""
+
+    def letter(self, letter: Mapping[str, Any]) -> None:
+        """An e-mail that the story waited for arrived."""
+
+
+@dataclass
+class World:
+    """One deployed stack, and the people around it."""
+
+    sandbox: Sandbox
+    region: str
+    outputs: Mapping[str, str]
+    audience: Audience
+    _told: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def client(self, service: str) -> Any:
+        """A client for the story's Region."""
+        return self.sandbox.client(service, self.region)
+
+    # -------------------------------------------------------------- what people do
+    def confirm_subscription(self) -> str:
+        """Click the link in SNS's first e-mail, as whoever gets the notifications must once."""
+        topic = self.outputs["NotificationTopicArn"]
+
+        def confirmation() -> dict[str, Any] | None:
+            for letter in self.sandbox.inbox():
+                if letter["topic"] == topic and "ConfirmSubscription" in letter["body"]:
+                    return letter
+            return None
+
+        letter = self.wait("the e-mail that asks to confirm the subscription", confirmation)
+        token = re.search(r"[?&]Token=([\w-]+)", letter["body"])
+        if token is None:
+            raise StoryError(f"no token in the confirmation e-mail: {letter['body']}")
+        self.client("sns").confirm_subscription(TopicArn=topic, Token=token.group(1))
+        self.audience.happened(
+            "you", Mark.DONE, f"confirm the e-mail subscription of {letter['to']}"
+        )
+        return str(who)
+
+    def upload(self, version: str, message: str, **release: Any) -> str:
+        """Push a version of the sample application; returns the id of the run it starts.
+
+        `release` goes into its release.json, `fault` among it.
+        """
+        before = {run["pipelineExecutionId"] for run in self.runs()}
+        bundle = bundle_of(version, **release)
+        commit = f"{version}: {message}"
+        stored = self.client("s3").put_object(
+            Bucket=self.outputs["SourceBucketName"],
+            Key=self.outputs["SourceObjectKey"],
+            Body=bundle,
+            Metadata={"codepipeline-artifact-revision-summary": commit},
+        )
+        self.audience.happened("you", Mark.DONE, f"upload {version} ({message})")
+
+        def started() -> str | None:
+            for run in self.runs():
+                revisions = [source.get("revisionId") for source in run.get("sourceRevisions", [])]
+                fresh = run["pipelineExecutionId"] not in before
+                if fresh and (stored["VersionId"] in revisions or not revisions):
+                    return str(run["pipelineExecutionId"])
+            return None
+
+        return self.wait(f"a run of the pipeline for {version}", started)
+
+    def approve(self, run: str, words: str = "Looks good.") -> None:
+        """Approve the release that waits before production."""
+        self._answer_approval(run, "Approved", words)
+
+    def reject(self, run: str, words: str) -> None:
+        """Reject the release that waits before production."""
+        self._answer_approval(run, "Rejected", words)
+
+    def _answer_approval(self, run: str, status: str, words: str) -> None:
+        stage, action, token = self.wait(
+            "an approval to answer", lambda: self._pending_approval(run)
+        )
+        self.client("codepipeline").put_approval_result(
+            pipelineName=self.outputs["PipelineName"],
+            stageName=stage,
+            actionName=action,
+            result={"summary": words, "status": status},
+            token=token,
+        )
+        self.audience.happened("you", Mark.DONE, f"{status.lower()}: “{words}”")
+
+    # -------------------------------------------------------------- what they see
+    def runs(self) -> list[dict[str, Any]]:
+        """The pipeline's executions, newest first."""
+        listed = self.client("codepipeline").list_pipeline_executions(
+            pipelineName=self.outputs["PipelineName"]
+        )
+        runs: list[dict[str, Any]] = listed["pipelineExecutionSummaries"]
+        return runs
+
+    def status(self, run: str) -> str:
+        """The status of one execution, in the API's words (`InProgress`, `Succeeded`, …)."""
+        return next(
+            str(summary["status"])
+            for summary in self.runs()
+            if summary["pipelineExecutionId"] == run
+        )
+
+    def wait_for_approval(self, run: str) -> None:
+        """Wait until the release asks to go to production, telling what happens on the way."""
+
+        def asked() -> bool:
+            self._tell_progress(run)
+            if self.status(run) == "Failed":
+                raise StoryError(f"the release failed before its approval: {self.failure(run)}")
+            return self._pending_approval(run) is not None
+
+        self.wait("the approval before production", asked)
+        self.audience.happened("DeployToTest", Mark.WAITING, "waits for a person before production")
+
+    def expect_ended(self, run: str, status: str) -> None:
+        """Wait until an execution is over, and see it end as it should."""
+        ended = self.wait_until_ended(run)
+        if ended != status:
+            raise StoryError(f"the run ended {ended}, not {status}: {self.failure(run)}")
+
+    def wait_until_ended(self, run: str) -> str:
+        """Wait until an execution is over, telling what happens on the way; returns its status."""
+
+        def ended() -> str | None:
+            self._tell_progress(run)
+            status = self.status(run)
+            return None if status in ("InProgress", "Stopping") else status
+
+        status = self.wait("the end of the run", ended)
+        self._tell_progress(run)
+        return status
+
+    def failure(self, run: str) -> str:
+        """The first failed action of an execution, with CodePipeline's message."""
+        for action in self._actions(run):
+            if action["status"] == "Failed":
+                return f"{action['stageName']}/{action['actionName']}: {_reason(action)}"
+        return "no action failed"
+
+    def served(self, environment: str) -> str:
+        """The version that a visitor gets over HTTP from an environment: `Dev`, `Test`, `Prod`."""
+        url = self.outputs[f"{environment}EnvironmentUrl"].rstrip("/") + "/version"
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # a loopback URL
+            return str(json.loads(response.read())["version"])
+
+    def expect_served(self, environment: str, version: str) -> None:
+        """See an environment serve a version, within a moment of its deployment."""
+
+        def serves() -> bool:
+            try:
+                return self.served(environment) == version
+            except (urllib.error.URLError, ValueError, KeyError, OSError):
+                return False
+
+        self.wait(f"{environment} to serve {version}", serves, patience=10)
+        self.audience.happened(
+            environment, Mark.SERVES, f"{version} at {self.outputs[f'{environment}EnvironmentUrl']}"
+        )
+
+    def letters(self) -> list[dict[str, Any]]:
+        """The e-mails about this stack so far, oldest first, without SNS's own."""
+        topic = self.outputs["NotificationTopicArn"]
+        return [
+            letter
+            for letter in self.sandbox.inbox()
+            if letter["topic"] == topic and "ConfirmSubscription" not in letter["body"]
+        ]
+
+    def wait_for_letter(self, *words: str, after: int = 0) -> dict[str, Any]:
+        """Wait for an e-mail, after the first `after` ones, that has all the words in it."""
+
+        def arrived() -> dict[str, Any] | None:
+            for letter in self.letters()[after:]:
+                text = f"{letter['subject']}\n{letter['body']}"
+                if all(word in text for word in words):
+                    return letter
+            return None
+
+        letter = self.wait(f"an e-mail with {', '.join(words)}", arrived)
+        self.audience.letter(letter)
+        return letter
+
+    # -------------------------------------------------------------- how
+    def wait[Seen](
+        self, what: str, look: Callable[[], Seen | None], patience: float = PATIENCE
+    ) -> Seen:
+        """Look again and again until there is something to see; raises StoryError when not."""
+        deadline = time.monotonic() + patience
+        while True:
+            seen = look()
+            if seen:
+                return seen
+            if time.monotonic() > deadline:
+                raise StoryError(f"waited {patience:.0f} s in {self.region} for {what}")
+            time.sleep(0.15)
+
+    def _pending_approval(self, run: str) -> tuple[str, str, str] | None:
+        state = self.client("codepipeline").get_pipeline_state(name=self.outputs["PipelineName"])
+        for stage in state["stageStates"]:
+            if stage.get("latestExecution", {}).get("pipelineExecutionId") != run:
+                continue
+            for action in stage["actionStates"]:
+                token = action.get("latestExecution", {}).get("token")
+                if token:
+                    return stage["stageName"], action["actionName"], token
+        return None
+
+    def _actions(self, run: str) -> list[dict[str, Any]]:
+        listed = self.client("codepipeline").list_action_executions(
+            pipelineName=self.outputs["PipelineName"], filter={"pipelineExecutionId": run}
+        )
+        actions: list[dict[str, Any]] = listed["actionExecutionDetails"]
+        return sorted(actions, key=lambda action: action["startTime"])
+
+    def _tell_progress(self, run: str) -> None:
+        for action in self._actions(run):
+            happened = (run, action["actionExecutionId"], action["status"])
+            if happened in self._told or action["status"] == "InProgress":
+                continue
+            self._told.add(happened)
+            where = action["stageName"]
+            if action["actionName"] not in ("Source", "Deploy", where):
+                where += f"/{action['actionName']}"
+            if action["status"] == "Succeeded":
+                self.audience.happened(where, Mark.DONE, _summary(action))
+            else:
+                self.audience.happened(where, Mark.FAILED, _reason(action))
+
+
+def _summary(action: Mapping[str, Any]) -> str:
+    result = action.get("output", {}).get("executionResult", {})
+    summary = str(result.get("externalExecutionSummary") or "").strip()
+    return summary.splitlines()[0] if summary else "succeeded"
+
+
+def _reason(action: Mapping[str, Any]) -> str:
+    result = action.get("output", {}).get("executionResult", {})
+    details = result.get("errorDetails", {})
+    return str(details.get("message") or result.get("externalExecutionSummary") or "failed")
+
+
+def bundle_of(version: str, **release: Any) -> bytes:
+    """The sample application as a source zip, released as `version`."""
+    described = json.loads((APPLICATION / "release.json").read_text())
+    described.update({"version": version, **release})
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name in SHIPPED:
+            content = (APPLICATION / name).read_bytes()
+            if name == "release.json":
+                content = json.dumps(described, indent=2).encode()
+            bundle.writestr(name, content)
+    return packed.getvalue()
