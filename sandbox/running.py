@@ -176,7 +176,7 @@ def deploy(target: Sandbox, region: str, log: Path, *overrides: str) -> dict[str
 def stack_name(config_environment: str) -> str:
     """The stack that a section of samconfig.toml deploys."""
     sections = tomllib.loads((PROJECT / "samconfig.toml").read_text())
-    name: str = sections[config_environment]["deploy"]["parameters"]["stack_name"]
+    name: str = sections[config_environment]["global"]["parameters"]["stack_name"]
     return name
 
 

@@ -85,10 +85,9 @@ class World:
         if token is None:
             raise StoryError(f"no token in the confirmation e-mail: {letter['body']}")
         self.client("sns").confirm_subscription(TopicArn=topic, Token=token.group(1))
-        self.audience.happened(
-            "you", Mark.DONE, f"confirm the e-mail subscription of {letter['to']}"
-        )
-        return str(who)
+        who = str(letter["to"])
+        self.audience.happened("you", Mark.DONE, f"confirm the e-mail subscription of {who}")
+        return who
 
     def upload(self, version: str, message: str, **release: Any) -> str:
         """Push a version of the sample application; returns the id of the run it starts.
