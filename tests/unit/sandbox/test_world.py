@@ -59,5 +59,5 @@ def test_every_story_says_what_it_is_about() -> None:
 
 
 def test_an_unknown_story_is_refused_with_those_there_are() -> None:
-    with pytest.raises(SandboxError, match="no story 'relaese'.*release"):
+    with pytest.raises(SandboxError, match=r"no story 'relaese'.*release"):
         demo.story("relaese")
