@@ -9,6 +9,7 @@ What AWS does and MiniStack does not stands in rooms of its own beside this pack
 (`sandbox/eventbridge.py`, `sandbox/inbox.py`, ...); here are the hooks that put it in place.
 """
 
+from sandbox.ministack.behaviours import Behaviours
 from sandbox.ministack.cloud import MiniStackCloud, current_scope, in_context
 from sandbox.ministack.cloudformation import (
     keep_time_to_live,
@@ -23,6 +24,7 @@ from sandbox.ministack.services import record_decisions, serve_service
 __all__ = [
     "HOOKS",
     "PINNED",
+    "Behaviours",
     "HookMissingError",
     "MiniStackCloud",
     "application",

@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 
 from sandbox.cloud import AccessDeniedError, Caller, Scope
+from sandbox.ministack import judge
 
 logger = logging.getLogger(__name__)
 
@@ -49,40 +50,49 @@ class MiniStackCloud:
         with request_scope(scope.account, scope.region):
             eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
+    def assume(
+        self,
+        scope: Scope,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+        context: Mapping[str, Any],
+    ) -> Caller:
+        """A role session of a service; raises AccessDeniedError when the trust policy refuses.
+
+        `context` is what the service sends along: aws:SourceArn, aws:SourceAccount.
+        """
+        key, _, _ = self._credentials(scope, role_arn, service_principal, session_name, context)
+        return Caller(_session_arn(scope, role_arn, session_name), key)
+
     def _credentials(
-        self, scope: Scope, role_arn: str, service_principal: str, session_name: str
+        self,
+        scope: Scope,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+        context: Mapping[str, Any] | None = None,
     ) -> tuple[str, str, str]:
         """Keys of a role session, after the role's trust policy let the service in."""
-        from ministack.core import iam_evaluator
         from ministack.services import iam, sts
 
         name = role_arn.rsplit("/", 1)[-1]
         role = iam._roles.get_scoped(scope.account, None, name)
-        context = iam_evaluator.EvalContext(
-            principal_arn=service_principal,
-            principal_type="Service",
-            principal_account=scope.account,
-            action="sts:AssumeRole",
-            resource_arn=role_arn,
-            region=scope.region,
-            service_context={
-                "aws:sourceaccount": scope.account,
-                # Beanstalk sends this one; the other services none.
-                "sts:externalid": service_principal.split(".")[0],
-            },
-        )
-        if role is None or not iam_evaluator.evaluate_trust_policy(
-            role.get("AssumeRolePolicyDocument") or {}, service_principal, context
+        sent = {"aws:SourceAccount": scope.account, **(context or {})}
+        if service_principal == "elasticbeanstalk.amazonaws.com":
+            sent["sts:ExternalId"] = "elasticbeanstalk"
+        if role is None or not judge.service_may_assume(
+            role.get("AssumeRolePolicyDocument"), scope, service_principal, role_arn, sent
         ):
             raise AccessDeniedError(service_principal, "sts:AssumeRole", role_arn)
-        session = session_name[:64]
-        seed = hashlib.sha256(f"{role_arn}\0{session}\0{scope.region}".encode()).hexdigest()
+        arn = _session_arn(scope, role_arn, session_name)
+        seed = hashlib.sha256(f"{arn}\0{scope.region}".encode()).hexdigest()
         key, secret, token = f"ASIA{seed[:16].upper()}", seed[16:56], seed * 2
         sts.register_session(
             key,
             {
-                "Arn": f"arn:{scope.partition}:sts::{scope.account}:assumed-role/{name}/{session}",
-                "UserId": f"{name}:{session}",
+                "Arn": arn,
+                "UserId": f"{name}:{session_name[:64]}",
                 "SecretAccessKey": secret,
                 "SessionToken": token,
             },
@@ -235,6 +245,27 @@ def current_scope() -> Scope:
     from ministack.core import responses
 
     return Scope(responses.get_account_id(), responses.get_region())
+
+
+def _session_arn(scope: Scope, role_arn: str, session_name: str) -> str:
+    name = role_arn.rsplit("/", 1)[-1]
+    return f"arn:{scope.partition}:sts::{scope.account}:assumed-role/{name}/{session_name[:64]}"
+
+
+def in_scope[Result](scope: Scope, work: Callable[[], Result]) -> Result:
+    """Do work for an account and Region, with nothing left over from the request that asked for it.
+
+    What a request leaves on its thread (its caller, whether it came over TLS) would otherwise be
+    judged as the service's own.
+    """
+    from ministack.core import iam_evaluator, responses
+
+    def run() -> Result:
+        iam_evaluator.pin_request_origin("127.0.0.1", True)
+        with responses.request_scope(scope.account, scope.region):
+            return work()
+
+    return contextvars.Context().run(run)
 
 
 def in_context(work: Callable[[], None]) -> Callable[[], None]:
