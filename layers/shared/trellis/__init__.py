@@ -1,0 +1,1 @@
+"""What the three functions share: events, ledger, ARNs, settings, errors, the bus and the log."""
