@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.inbox import Inbox
 from sandbox.ministack.cloud import MiniStackCloud
+from sandbox.ministack.cloudformation import complete_topics
 from sandbox.ministack.events import Events, PipelineStarter
+from sandbox.ministack.mail import EMail
 from sandbox.timers import Timers
 
 
@@ -17,10 +20,14 @@ class Behaviours:
     ) -> None:
         self.timers = Timers()
         self.events = Events(cloud, self.timers, pipelines)
+        self.inbox = Inbox(state / "inbox", f"{cloud.endpoint}/_sandbox/mail")
+        self.mail = EMail(self.inbox)
 
     def install(self) -> None:
         """Put every behaviour in place."""
         self.events.install()
+        complete_topics()
+        self.mail.install()
 
     def close(self) -> None:
         """Start nothing more."""

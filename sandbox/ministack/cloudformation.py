@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,3 +78,62 @@ def offer_resource_type(name: str, resource_type: ResourceType) -> None:
         "update_with_logical_id": True,
         "delete": delete,
     }
+
+
+_TOPIC_ATTRIBUTES = {
+    "KmsMasterKeyId": "KmsMasterKeyId",
+    "SignatureVersion": "SignatureVersion",
+    "TracingConfig": "TracingConfig",
+    "FifoTopic": "FifoTopic",
+    "ContentBasedDeduplication": "ContentBasedDeduplication",
+    "DeliveryPolicy": "DeliveryPolicy",
+}
+
+
+def complete_topics() -> None:
+    """Keep a topic's key and settings, which MiniStack's CloudFormation drops.
+
+    Its default policy lets everybody publish; SNS's own lets in the owner's account alone, by
+    aws:SourceOwner (https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html).
+    """
+    from ministack.services import sns
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::SNS::Topic"]
+    create, update = handler["create"], handler["update"]
+
+    def settle(arn: str, properties: Mapping[str, Any]) -> None:
+        attributes = sns._topics[arn]["attributes"]
+        attributes["DisplayName"] = properties.get("DisplayName", "")
+        for name, attribute in _TOPIC_ATTRIBUTES.items():
+            value = properties.get(name)
+            if value in (None, ""):
+                attributes.pop(attribute, None)
+            elif isinstance(value, bool):
+                attributes[attribute] = str(value).lower()
+            else:
+                attributes[attribute] = value if isinstance(value, str) else json.dumps(value)
+
+    def create_topic(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
+        made = create(logical_id, properties, stack_name)
+        attributes = sns._topics[made[0]]["attributes"]
+        policy = json.loads(attributes["Policy"])
+        policy["Statement"][0]["Condition"] = {
+            "StringEquals": {"AWS:SourceOwner": current_scope().account}
+        }
+        attributes["Policy"] = json.dumps(policy)
+        settle(made[0], properties)
+        return made
+
+    def update_topic(
+        physical_id: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        made = update(physical_id, old, new, *more, **named)
+        settle(made[0], new)
+        return made
+
+    handler["create"], handler["update"] = create_topic, update_topic
