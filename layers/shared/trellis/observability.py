@@ -1,9 +1,8 @@
 """The one logger and the one metric set of a function.
 
 A line per decision, never an event dump: CodePipeline's job events carry credentials. The service
-name, the namespace and the level come from Powertools' own variables (POWERTOOLS_SERVICE_NAME,
-POWERTOOLS_METRICS_NAMESPACE, POWERTOOLS_LOG_LEVEL). No Tracer: importing it costs more than all
-else here together.
+name and the level come from Powertools' own variables (POWERTOOLS_SERVICE_NAME,
+POWERTOOLS_LOG_LEVEL). No Tracer: importing it costs more than all else here together.
 """
 
 from __future__ import annotations
@@ -11,8 +10,11 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+NAMESPACE = "Trellis"
+"""Where the counters of all functions stand in CloudWatch; the dashboard looks there."""
+
 logger = Logger()
-metrics = Metrics()
+metrics = Metrics(namespace=NAMESPACE)
 
 
 def count(name: str, value: int = 1) -> None:

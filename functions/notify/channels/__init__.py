@@ -1,0 +1,1 @@
+"""The channels: each renders a notice within its limits, and sends it."""

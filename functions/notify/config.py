@@ -1,0 +1,51 @@
+"""What notify is told by its environment, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trellis import env
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of this function; the template sets all of them."""
+
+    topic_arn: str
+    ledger_table: str
+    region: str | None = None
+    queue_url: str | None = None
+    """Where an event goes back to when it has to wait; without one it is told at once."""
+    lone_action_wait_seconds: int = 300
+    """How long a failed action waits for its stage's own event."""
+    silent_api_wait_seconds: int = 30
+    """How long a failure waits for the events that name its actions, when AWS does not answer."""
+    routes: str = ""
+    """The routing table; empty for the default one. See `notify.route`."""
+    is_dry_run: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Config:
+        """Raises ConfigError for the first setting that is missing or wrong."""
+        is_dry_run = env.flag(environ, "DRY_RUN")
+        return cls(
+            topic_arn=""
+            if is_dry_run
+            else env.required(
+                environ, "NOTIFICATION_TOPIC_ARN", "set it to the ARN of the SNS topic"
+            ),
+            ledger_table=""
+            if is_dry_run
+            else env.required(environ, "LEDGER_TABLE_NAME", "set it to the ledger table's name"),
+            region=env.optional(environ, "AWS_REGION"),
+            queue_url=env.optional(environ, "NOTIFY_QUEUE_URL"),
+            lone_action_wait_seconds=int(
+                env.number(environ, "LONE_ACTION_WAIT_SECONDS", default=300, least=0, most=900)
+            ),
+            silent_api_wait_seconds=int(
+                env.number(environ, "SILENT_API_WAIT_SECONDS", default=30, least=0, most=900)
+            ),
+            routes=env.optional(environ, "NOTIFICATION_ROUTES") or "",
+            is_dry_run=is_dry_run,
+        )

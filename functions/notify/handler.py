@@ -1,0 +1,70 @@
+"""notify's door: a batch from the queue, or a single event, becomes messages to people."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from notify.config import Config
+from notify.happening import NotForUsError, UnrecognisedError
+from notify.parcel import Parcel, is_batch, parcels_in
+from notify.recognise import recognise
+from trellis.observability import count, logger, metrics
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Tell people what the events of an invocation mean to them.
+
+    From the queue it answers which messages failed, so that only those come again; an event
+    handed over by itself raises instead. With DRY_RUN it answers what each channel would get.
+    """
+    config = _config()
+    parcels = parcels_in(event)
+    if config.is_dry_run:
+        return _rehearse(parcels, config, is_one=not is_batch(event) and len(parcels) == 1)
+    failed = []
+    for parcel in parcels:
+        try:
+            _tell(parcel, config, context)
+        except Exception:  # whatever it is, the other messages of the batch must not suffer
+            logger.exception("will be tried again", message_id=parcel.message_id)
+            count("EventsFailed")
+            if parcel.message_id is None:
+                metrics.flush_metrics()
+                raise
+            failed.append({"itemIdentifier": parcel.message_id})
+    count("EventsHandled", len(parcels))
+    metrics.flush_metrics()
+    return {"batchItemFailures": failed} if is_batch(event) else {}
+
+
+@cache
+def _config() -> Config:
+    return Config.from_env(os.environ)
+
+
+def _tell(parcel: Parcel, config: Config, context: Any) -> None:
+    """Tell one message. What telling needs is loaded only for what is told."""
+    try:
+        happening = recognise(parcel.content, parcel.subject)
+    except NotForUsError as ignored:
+        logger.info("ignored", reason=str(ignored))
+        count("EventsIgnored")
+        return
+    except UnrecognisedError as unknown:
+        logger.error("unrecognised", reason=str(unknown))
+        count("EventsUnrecognised")
+        return
+    from notify.wiring import open_office
+    from notify.workflow import tell
+
+    tell(happening, parcel, open_office(config, context))
+
+
+def _rehearse(parcels: list[Parcel], config: Config, *, is_one: bool) -> dict[str, Any]:
+    from notify.rehearse import rehearse
+    from notify.route import parse
+
+    rehearsed = [rehearse(parcel, parse(config.routes)) for parcel in parcels]
+    return rehearsed[0] if is_one else {"items": rehearsed}

@@ -1,0 +1,87 @@
+"""A notice: what one person tells another about what happened, before any channel dresses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much it matters, and so who hears of it."""
+
+    CRITICAL = "critical"
+    """Production is bad and nothing automatic will mend it."""
+    ERROR = "error"
+    """Something failed."""
+    ACTION = "action"
+    """A person has to do something before it goes on."""
+    WARNING = "warning"
+    """Something ended otherwise than planned."""
+    SUCCESS = "success"
+    INFO = "info"
+    """A milestone that needs nobody."""
+    PROGRESS = "progress"
+    """A step on the way: shown where a message is kept up to date, posted nowhere."""
+
+
+class Tier(StrEnum):
+    """Which of the three environments it is about."""
+
+    DEV = "dev"
+    TEST = "test"
+    PROD = "prod"
+
+
+class IncidentMove(StrEnum):
+    """What it does to a page that is open for its stage."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the short list: `Reason: 2 of 14 tests failed`."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where to look; `key` is its name for machines: execution, external, review, log, commit."""
+
+    key: str
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Everything a channel may show. Texts are clean of secrets, and may be long."""
+
+    severity: Severity
+    state: str
+    """The one word for it: FAILED, REJECTED, SUCCEEDED, …"""
+    headline: str
+    """One sentence that can be acted on without reading on."""
+    facts: tuple[Fact, ...] = ()
+    links: tuple[Link, ...] = ()
+    """The first is the one to open."""
+    next_steps: tuple[str, ...] = ()
+    log_tail: tuple[str, ...] = ()
+    pipeline: str | None = None
+    stage: str | None = None
+    action: str | None = None
+    execution_id: str | None = None
+    region: str | None = None
+    account: str | None = None
+    at: datetime | None = None
+    failure_reason: str | None = None
+    tier: Tier | None = None
+    incident: IncidentMove | None = None
+    may_repeat: bool = False
+
+    def link(self, key: str) -> Link | None:
+        return next((link for link in self.links if link.key == key), None)

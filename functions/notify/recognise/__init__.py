@@ -1,0 +1,57 @@
+"""From what arrived to what happened.
+
+Each source has a recogniser of its own, imported when its first event comes: an event that is
+ignored costs nothing more than this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from notify.happening import Happening, NotForUsError, UnrecognisedError
+
+_IGNORED_SOURCES = {
+    "aws.codecommit": "CodeCommit's changes are told by the release they start",
+    "aws.codedeploy": "Elastic Beanstalk deploys here, not CodeDeploy",
+    "aws.tag": "tag changes are the tagging audit's to judge",
+    "aws.events": "a schedule ran; whatever it started speaks for itself",
+    "aws.ec2": "instances come and go with their environment, which speaks for them",
+    "aws.autoscaling": "instances come and go with their environment, which speaks for them",
+    "aws.health": "AWS Health has channels of its own",
+    "aws.config": "compliance is AWS Config's own to tell",
+}
+
+
+def recognise(content: object, subject: str | None = None) -> Happening:
+    """What an event means.
+
+    Raises NotForUsError for a known event that nobody needs to hear of, UnrecognisedError for one
+    that nothing here knows. Neither text quotes the event: job events carry credentials.
+    """
+    if isinstance(content, str):
+        raise UnrecognisedError(f"a text of {len(content)} characters that is no JSON")
+    if not isinstance(content, Mapping):
+        raise UnrecognisedError(f"a JSON {type(content).__name__}, which no event is")
+    if "CodePipeline.job" in content:
+        raise NotForUsError("a CodePipeline job is for its worker alone: it carries credentials")
+    source = content.get("source")
+    if isinstance(content.get("approval"), Mapping):
+        from notify.recognise.pipeline import approval_request
+
+        return approval_request(content)
+    if source == "aws.codepipeline":
+        from notify.recognise.pipeline import release_event
+
+        return release_event(content)
+    if isinstance(source, str) and source in _IGNORED_SOURCES:
+        raise NotForUsError(_IGNORED_SOURCES[source])
+    raise UnrecognisedError(_looks_like(content))
+
+
+def _looks_like(content: Mapping[str, Any]) -> str:
+    source, kind = content.get("source"), content.get("detail-type") or content.get("detailType")
+    if isinstance(source, str) and isinstance(kind, str):
+        return f"no recogniser for {kind!r} from {source!r}"
+    keys = ", ".join(sorted(str(key) for key in content)[:8])
+    return f"no recogniser for an object with {keys or 'nothing in it'}"

@@ -1,0 +1,127 @@
+"""Which channels hear of a notice.
+
+The routing table is one line of text, so that a template parameter can hold it and its allowed
+pattern can check it at deploy:
+
+    critical=all error@prod=all error=email+slack action=email+slack progress=none
+
+A rule is `severity=channels` or `severity@environment=channels`. The first rule that fits decides.
+`all` is every channel that is set up, `none` is nobody; a severity that no rule names is told to
+nobody. PagerDuty hears only what opens or closes an incident, whatever the rules say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from notify.notice import Notice, Severity, Tier
+from trellis.errors import ConfigError
+
+SETTING = "NOTIFICATION_ROUTES"
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    SLACK = "slack"
+    TEAMS = "teams"
+    PAGERDUTY = "pagerduty"
+    WEBHOOK = "webhook"
+
+
+_SEVERITY = "|".join(severity.value for severity in Severity)
+_TIER = "|".join(tier.value for tier in Tier)
+_CHANNEL = "|".join(channel.value for channel in Channel)
+_RULE = rf"({_SEVERITY})(@({_TIER}))?=(all|none|({_CHANNEL})(\+({_CHANNEL}))*)"
+PATTERN = rf"^({_RULE}( {_RULE})*)?$"
+"""What the whole table looks like: the template's AllowedPattern for its parameter."""
+
+DEFAULT = "critical=all error=all action=all warning=all success=all info=slack progress=none"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the table; no channels at all means `all`."""
+
+    severity: Severity
+    tier: Tier | None
+    channels: frozenset[Channel] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where a notice goes, and why."""
+
+    channels: tuple[Channel, ...]
+    reason: str
+
+
+def parse(text: str) -> tuple[Rule, ...]:
+    """The rules of a table, the default ones for an empty text.
+
+    Raises ConfigError for the first rule that does not read as one.
+    """
+    rules = []
+    for written in (text.strip() or DEFAULT).split():
+        match = re.fullmatch(_RULE, written)
+        if match is None:
+            raise ConfigError(
+                SETTING,
+                written,
+                f"write each rule as severity=channels or severity@environment=channels, with "
+                f"severity one of {_SEVERITY}, environment one of {_TIER}, channels one or more "
+                f"of {_CHANNEL} joined by +, or all, or none",
+            )
+        severity, _, tier, channels = match.group(1, 2, 3, 4)
+        rules.append(
+            Rule(
+                severity=Severity(severity),
+                tier=Tier(tier) if tier else None,
+                channels=None if channels == "all" else _channels(channels),
+            )
+        )
+    return tuple(rules)
+
+
+def check(text: str, configured: Collection[Channel]) -> None:
+    """Raise ConfigError where a table of the user's own names a channel that is not set up."""
+    if not text.strip():
+        return
+    for rule in parse(text):
+        for channel in sorted(rule.channels or ()):
+            if channel not in configured:
+                raise ConfigError(
+                    SETTING,
+                    f"{rule.severity.value}=…{channel.value}",
+                    f"add {channel.value} to the chat secret, or take it out of the rule",
+                )
+
+
+def route(notice: Notice, rules: tuple[Rule, ...], configured: Collection[Channel]) -> Routing:
+    """The channels a notice goes to, in the order of `Channel`."""
+    rule = next((rule for rule in rules if _fits(rule, notice)), None)
+    if rule is None:
+        return Routing((), f"no rule tells anyone of {notice.severity.value} notices")
+    wanted = set(Channel) if rule.channels is None else rule.channels
+    if not wanted:
+        return Routing((), f"{notice.severity.value} notices are told to nobody")
+    found = tuple(
+        channel
+        for channel in Channel
+        if channel in wanted
+        and channel in configured
+        and (channel is not Channel.PAGERDUTY or notice.incident is not None)
+    )
+    if not found:
+        return Routing((), f"no channel for {notice.severity.value} notices is set up")
+    return Routing(found, f"{notice.severity.value} notices go there")
+
+
+def _fits(rule: Rule, notice: Notice) -> bool:
+    return rule.severity is notice.severity and (rule.tier is None or rule.tier is notice.tier)
+
+
+def _channels(text: str) -> frozenset[Channel]:
+    return frozenset(Channel(name) for name in text.split("+")) if text != "none" else frozenset()
