@@ -1,0 +1,95 @@
+"""What `sam build` made: it answers under AWS's runtime, and carries byte code that is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import running
+from tests.contract.emulator import emulator, invoke
+
+EVENTS = sorted((running.PROJECT / "events").glob("*.json"))
+
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="AWS's Runtime Interface Emulator is a Linux program"
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    running.build(tmp_path_factory.mktemp("build") / "sam-build.log")
+    return running.PROJECT / ".aws-sam/build"
+
+
+@linux
+def test_notify_renders_every_ready_event_under_the_runtime(built: Path, tmp_path: Path) -> None:
+    assert EVENTS, "events/ holds no event"
+    log = tmp_path / "emulator.log"
+    with emulator(
+        built, "NotifyFunction", "notify.handler.lambda_handler", {"DRY_RUN": "true"}, log
+    ) as address:
+        for event in EVENTS:
+            answer = invoke(address, json.loads(event.read_text()))
+            assert answer.get("outcome") == "rendered", (event.name, answer, log.read_text())
+
+
+@pytest.mark.parametrize("part", ["NotifyFunction", "SharedLayer"])
+def test_every_module_has_byte_code_that_no_time_stamp_invalidates(built: Path, part: str) -> None:
+    modules = [path for path in (built / part).rglob("*.py")]
+    assert modules
+    for module in modules:
+        compiled = Path(importlib.util.cache_from_source(str(module))).read_bytes()
+        assert compiled[:4] == importlib.util.MAGIC_NUMBER, module
+        # PEP 552: bit 0 says hash-based, bit 1 says that the source is to be checked.
+        assert int.from_bytes(compiled[4:8], "little") == 0b01, module
+
+
+def test_the_same_source_builds_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    again = tmp_path / "NotifyFunction"
+    subprocess.run(
+        ["make", "--silent", "-f", "functions/Makefile", "build-NotifyFunction"],
+        cwd=running.PROJECT,
+        env={**os.environ, "ARTIFACTS_DIR": str(again)},
+        check=True,
+    )
+    first = built / "NotifyFunction"
+    names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    for name in names:
+        assert (first / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_a_changed_layer_changes_every_function_package(built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    for part in ("layers", "functions", "requirements"):
+        shutil.copytree(running.PROJECT / part, copy / part)
+    (copy / "layers/shared/trellis/errors.py").open("a").write("\n")
+    changed = subprocess.run(
+        [sys.executable, "functions/layer_digest.py"],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert changed != (built / "NotifyFunction/layer.sha256").read_text()
+
+
+def test_another_python_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", "--silent", "-f", "functions/Makefile", "build-NotifyFunction", "PYTHON="],
+        cwd=running.PROJECT,
+        env={**os.environ, "ARTIFACTS_DIR": str(tmp_path / "none")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode != 0
+    assert "must be built by it: no python3.13 on the PATH runs" in made.stderr
+    assert not (tmp_path / "none").exists()
