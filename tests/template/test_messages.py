@@ -1,0 +1,243 @@
+"""The way of a message: topic, queues, dead letters, alarms."""
+
+from __future__ import annotations
+
+from operations.template import Node
+from tests.template.faults import properties, statement, statements, turns_red_when
+from tests.template.rendered import ACCOUNT, REGION, Template, as_list
+
+
+def dead_letter_queues(template: Template) -> set[str]:
+    """The queues that others leave their undeliverable messages in."""
+    return {
+        name for name in template.of_type("AWS::SQS::Queue") if name.endswith("DeadLetterQueue")
+    }
+
+
+@turns_red_when(
+    "EventBridge publishes",
+    lambda source: statements(source, "NotificationTopicPolicy").append(
+        {
+            "Sid": "Events",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": {"Ref": "NotificationTopic"},
+        }
+    ),
+)
+@turns_red_when(
+    "alarms of other accounts publish",
+    lambda source: statement(source, "NotificationTopicPolicy", "OurAlarmsPublish").pop(
+        "Condition"
+    ),
+)
+def test_only_notify_and_our_alarms_publish_to_the_topic(template: Template) -> None:
+    policy = template.resolved().properties("NotificationTopicPolicy")["PolicyDocument"][
+        "Statement"
+    ]
+    allowed = {entry["Sid"]: entry for entry in policy if entry["Effect"] == "Allow"}
+    assert set(allowed) == {"NotifyFunctionPublishes", "OurAlarmsPublish"}
+    assert allowed["NotifyFunctionPublishes"]["Principal"] == {"AWS": "<NotifyFunctionRole.Arn>"}
+    alarms = allowed["OurAlarmsPublish"]
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    assert alarms["Condition"]["ArnLike"]["aws:SourceArn"].startswith(
+        f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:bakery-"
+    )
+
+
+@turns_red_when(
+    "mail in the clear", lambda source: statements(source, "NotificationTopicPolicy").pop()
+)
+@turns_red_when(
+    "a queue in the clear", lambda source: statements(source, "NotifyQueuePolicy").pop()
+)
+def test_topic_and_queues_refuse_plain_http(template: Template) -> None:
+    form = template.resolved()
+    refused = set()
+    for policy in form.of_type("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy").values():
+        for entry in policy["PolicyDocument"]["Statement"]:
+            if entry["Effect"] == "Deny":
+                assert entry["Principal"] == "*"
+                assert entry["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+                refused.add(entry["Resource"].strip("<>").split(".")[0])
+    assert refused == set(form.of_type("AWS::SNS::Topic", "AWS::SQS::Queue"))
+
+
+@turns_red_when(
+    "some messages only",
+    lambda source: properties(source, "EmailSubscription").update(
+        FilterPolicy={"severity": ["critical"]}
+    ),
+)
+@turns_red_when(
+    "mail that bounces is forgotten",
+    lambda source: properties(source, "EmailSubscription").pop("RedrivePolicy"),
+)
+def test_mail_gets_every_message_and_what_bounces_is_kept(template: Template) -> None:
+    subscription = template.resolved().properties("EmailSubscription")
+    assert subscription["Protocol"] == "email"
+    assert subscription["Endpoint"] == "releases@example.com"
+    assert "FilterPolicy" not in subscription
+    assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": "<EmailDeadLetterQueue.Arn>"}
+
+
+@turns_red_when(
+    "nobody hears of dead letters",
+    lambda source: source["Resources"].pop("StartDeadLettersAlarm"),
+)
+@turns_red_when(
+    "the alarm looks at another queue",
+    lambda source: properties(source, "NotifyDeadLettersAlarm")["Dimensions"][0].update(
+        Value="another"
+    ),
+)
+def test_every_dead_letter_queue_has_an_alarm_on_its_first_message(template: Template) -> None:
+    alarmed = {
+        alarm["Dimensions"][0]["Value"]
+        for alarm in template.resolved().of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+        and alarm["Threshold"] == 1
+        and alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    }
+    assert alarmed == {f"<{name}.QueueName>" for name in dead_letter_queues(template)}
+
+
+@turns_red_when(
+    "dead letters go after four days",
+    lambda source: properties(source, "NotifyDeadLetterQueue").update(
+        MessageRetentionPeriod=345600
+    ),
+)
+def test_dead_letters_are_kept_as_long_as_sqs_can(template: Template) -> None:
+    for name in dead_letter_queues(template):
+        assert template.of_type("AWS::SQS::Queue")[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+@turns_red_when(
+    "a message comes back while it is being sent",
+    lambda source: properties(source, "NotifyQueue").update(VisibilityTimeout=60),
+)
+@turns_red_when(
+    "given up at the first failure",
+    lambda source: properties(source, "NotifyQueue")["RedrivePolicy"].update(maxReceiveCount=1),
+)
+@turns_red_when(
+    "one bad message fails its batch",
+    lambda source: properties(source, "NotifyQueueMapping").pop("FunctionResponseTypes"),
+)
+@turns_red_when(
+    "more workers than mail can take",
+    lambda source: properties(source, "NotifyQueueMapping")["ScalingConfig"].update(
+        MaximumConcurrency=50
+    ),
+)
+def test_the_notify_queue_fits_its_function(template: Template) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html."""
+    form = template.resolved()
+    queue, mapping = form.properties("NotifyQueue"), form.properties("NotifyQueueMapping")
+    assert queue["VisibilityTimeout"] >= 6 * form.properties("NotifyFunction")["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert mapping["MaximumBatchingWindowInSeconds"] >= 1
+
+
+@turns_red_when(
+    "any rule of the account",
+    lambda source: statements(source, "NotifyQueuePolicy")[0].pop("Condition"),
+)
+@turns_red_when(
+    "a rule that the queue refuses",
+    lambda source: statements(source, "NotifyQueuePolicy")[0]["Condition"]["ArnEquals"][
+        "aws:SourceArn"
+    ].pop(),
+)
+@turns_red_when(
+    "a rule whose dead letters are refused",
+    lambda source: statements(source, "NotifyDeadLetterQueuePolicy")[0]["Condition"]["ArnEquals"][
+        "aws:SourceArn"
+    ].pop(),
+)
+def test_each_queue_admits_exactly_the_rules_that_feed_it(template: Template) -> None:
+    form = template.resolved()
+    feeding: dict[str, set[str]] = {}
+    for name, rule in form.of_type("AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            for queue in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
+                feeding.setdefault(queue, set()).add(f"<{name}.Arn>")
+    for policy in form.of_type("AWS::SQS::QueuePolicy").values():
+        for entry in policy["PolicyDocument"]["Statement"]:
+            if entry.get("Principal") == {"Service": "events.amazonaws.com"}:
+                assert entry["Action"] == "sqs:SendMessage"
+                admitted = set(as_list(entry["Condition"]["ArnEquals"]["aws:SourceArn"]))
+                assert admitted == feeding[entry["Resource"]], entry["Resource"]
+
+
+@turns_red_when(
+    "an alarm without an action",
+    lambda source: properties(source, "ProdHealthAlarm").pop("AlarmActions"),
+)
+@turns_red_when(
+    "an alarm that goes off before there is data",
+    lambda source: properties(source, "ProdHealthAlarm").update(TreatMissingData="breaching"),
+)
+def test_alarms_reach_the_topic_directly_and_say_when_they_are_over(template: Template) -> None:
+    alarms = template.resolved().of_type("AWS::CloudWatch::Alarm")
+    assert alarms
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == ["<NotificationTopic>"], name
+        assert alarm["OKActions"] == ["<NotificationTopic>"], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert "docs/operations.md" in alarm["AlarmDescription"], name
+
+
+@turns_red_when(
+    "nobody hears that notify fails",
+    lambda source: source["Resources"].pop("NotifyFunctionErrorsAlarm"),
+)
+def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
+    form = template.resolved()
+    alarmed = {
+        alarm["Dimensions"][0]["Value"]
+        for alarm in form.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "Errors"
+    }
+    assert alarmed == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
+
+
+def _forget_a_rule(source: Node) -> None:
+    properties(source, "LostEventsAlarm")["Metrics"].pop()
+
+
+@turns_red_when("a rule that may lose events unnoticed", _forget_a_rule)
+def test_the_alarm_on_lost_events_looks_at_every_rule(template: Template) -> None:
+    form = template.resolved()
+    watched = {
+        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+        for metric in form.properties("LostEventsAlarm")["Metrics"]
+        if "MetricStat" in metric
+        and metric["MetricStat"]["Metric"]["MetricName"] == "InvocationsFailedToBeSentToDlq"
+    }
+    assert watched == {f"<{name}>" for name in form.of_type("AWS::Events::Rule")}
+
+
+@turns_red_when(
+    "only the worst health counts",
+    lambda source: properties(source, "TestHealthAlarm").update(Threshold=25),
+)
+@turns_red_when(
+    "an environment without an alarm", lambda source: source["Resources"].pop("DevHealthAlarm")
+)
+def test_every_environment_has_an_alarm_on_degraded_health(template: Template) -> None:
+    form = template.resolved()
+    thresholds = {
+        alarm["Dimensions"][0]["Value"]: alarm["Threshold"]
+        for alarm in form.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "EnvironmentHealth"
+    }
+    degraded = 20
+    assert thresholds == {
+        f"<{name}>": degraded for name in form.of_type("AWS::ElasticBeanstalk::Environment")
+    }
