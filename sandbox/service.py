@@ -82,7 +82,9 @@ class Service:
         self._wire_model = MotoServiceModel(
             create_moto_loader().load_service_model(self.name, "service-2"), self.name
         )
-        self.protocol: str = self.model.metadata["protocol"]
+        # Newer models list a binary protocol first; boto3 and the AWS CLI choose JSON all the same.
+        offered = self.model.metadata.get("protocols", [self.model.metadata["protocol"]])
+        self.protocol: str = "json" if "json" in offered else offered[0]
 
     def resource_arn(self, scope: Scope, operation: str, request: Mapping[str, Any]) -> str:
         """The resource that IAM judges a request on; `*` where AWS defines none.
@@ -213,7 +215,7 @@ def _problems(shape: Shape, value: Any, where: str) -> Any:
     elif isinstance(shape, StringShape):
         yield from _size_problems(shape, value, where)
         pattern = shape.metadata.get("pattern")
-        if pattern and not re.fullmatch(pattern, value):
+        if pattern and not re.fullmatch(_python_pattern(pattern), value):
             yield (
                 f"Value '{value}' at '{where}' failed to satisfy constraint: "
                 f"Member must satisfy regular expression pattern: {pattern}"
@@ -235,6 +237,11 @@ def _problems(shape: Shape, value: Any, where: str) -> Any:
                 f"Value '{value}' at '{where}' failed to satisfy constraint: "
                 f"Member must have value less than or equal to {high}"
             )
+
+
+def _python_pattern(pattern: str) -> str:
+    """A model's Java pattern with the Unicode categories that Python's `re` spells otherwise."""
+    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
 
 
 def _size_problems(shape: Shape, value: Any, where: str) -> Any:

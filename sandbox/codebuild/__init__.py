@@ -1,0 +1,1 @@
+"""CodeBuild, modelled: builds that run their buildspec in a process of their own."""
