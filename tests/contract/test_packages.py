@@ -22,12 +22,6 @@ linux = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    running.build(tmp_path_factory.mktemp("build") / "sam-build.log")
-    return running.PROJECT / ".aws-sam/build"
-
-
 @linux
 def test_notify_renders_every_ready_event_under_the_runtime(built: Path, tmp_path: Path) -> None:
     assert EVENTS, "events/ holds no event"
