@@ -1,0 +1,1 @@
+"""Elastic Beanstalk, answered from botocore's model; its instances are processes on loopback."""
