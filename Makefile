@@ -46,12 +46,12 @@ $(eval $(call environment,$(DEV),dev,SAM CLI and the tools that check and test (
 $(eval $(call environment,$(SANDBOX),sandbox,the local cloud))
 $(eval $(call environment,$(RUNTIME),runtime,a stand-in of the Lambda runtime))
 
-# The layer is built from these, so that a build needs no network.
-$(WHEELS)/.ready: requirements/layer.txt | $(DEV)/.ready
-	@echo "set-up: the layer's wheels"
+# Layer and functions are built from these, so that a build needs no network.
+$(WHEELS)/.ready: requirements/layer.txt requirements/rollback.txt | $(DEV)/.ready
+	@echo "set-up: the wheels of the layer and the functions"
 	@rm -rf $(WHEELS) && mkdir -p $(WHEELS)
-	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps -d $(WHEELS) -r $< 2>$(WHEELS)/pip.log || \
-	  { tail -n 3 $(WHEELS)/pip.log >&2; echo "set-up failed: the packages of requirements/layer.txt could not be fetched. The first run needs a network that reaches your Python package index; later runs work offline." >&2; exit 1; }
+	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps -d $(WHEELS) $(addprefix -r ,$^) 2>$(WHEELS)/pip.log || \
+	  { tail -n 3 $(WHEELS)/pip.log >&2; echo "set-up failed: the packages of $^ could not be fetched. The first run needs a network that reaches your Python package index; later runs work offline." >&2; exit 1; }
 	@touch $@
 
 .PHONY: lock
@@ -60,6 +60,9 @@ lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 	@cd requirements && for f in layer runtime sandbox dev; do \
 	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
+	@cd requirements && ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	  $(addprefix --unsafe-package ,boto3 botocore jmespath python-dateutil s3transfer six urllib3) -o rollback.txt rollback.in # boto3 is the runtime's
 
 # ---------------------------------------------------------------- watch it
 STORY ?= release
