@@ -6,14 +6,23 @@ from pathlib import Path
 
 from sandbox.inbox import Inbox
 from sandbox.ministack.cloud import MiniStackCloud
-from sandbox.ministack.cloudformation import complete_topics
+from sandbox.ministack.cloudformation import (
+    complete_topics,
+    judge_properties,
+    keep_full_buckets,
+    offer_resource_type,
+    tag_by_schema,
+)
 from sandbox.ministack.events import Events, PipelineStarter
 from sandbox.ministack.mail import EMail
+from sandbox.ministack.monitoring import Monitoring
+from sandbox.ministack.types import accept_metric_math, resource_types
 from sandbox.timers import Timers
 
 
 class Behaviours:
-    """Install once, before anything is served; close when the sandbox ends."""
+    """Install once, after the resource types of ours are offered and before anything is served;
+    close when the sandbox ends."""
 
     def __init__(
         self, cloud: MiniStackCloud, state: Path, *, pipelines: PipelineStarter | None = None
@@ -22,12 +31,20 @@ class Behaviours:
         self.events = Events(cloud, self.timers, pipelines)
         self.inbox = Inbox(state / "inbox", f"{cloud.endpoint}/_sandbox/mail")
         self.mail = EMail(self.inbox)
+        self.monitoring = Monitoring(cloud, self.timers)
 
     def install(self) -> None:
         """Put every behaviour in place."""
         self.events.install()
         complete_topics()
         self.mail.install()
+        self.monitoring.install()
+        accept_metric_math()
+        for name, resource_type in resource_types().items():
+            offer_resource_type(name, resource_type)
+        tag_by_schema()
+        judge_properties()
+        keep_full_buckets()
 
     def close(self) -> None:
         """Start nothing more."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-from sandbox.cloudformation import ResourceType, Stack
+from sandbox import schemas
+from sandbox.cloudformation import ResourceFailedError, ResourceType, Stack
 from sandbox.ministack.cloud import current_scope
 
 
@@ -53,8 +57,11 @@ def keep_time_to_live() -> None:
 
 
 def offer_resource_type(name: str, resource_type: ResourceType) -> None:
-    """Let templates use a resource type of ours."""
-    from ministack.services.cloudformation import provisioners
+    """Let templates use a resource type of ours, with the stack's own tags on what it makes.
+
+    It is made on a thread of its own: it may wait, and may call other services meanwhile.
+    """
+    from ministack.services.cloudformation import provisioners, stacks
 
     def create(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
         return resource_type.create(Stack(current_scope(), stack_name), logical_id, properties)
@@ -78,6 +85,161 @@ def offer_resource_type(name: str, resource_type: ResourceType) -> None:
         "update_with_logical_id": True,
         "delete": delete,
     }
+    others = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: kind == name or others(kind)
+
+
+def tag_by_schema() -> None:
+    """Put a stack's own tags on every type that the registry calls taggable."""
+    from ministack.services.cloudformation import provisioners
+
+    for name in provisioners._RESOURCE_HANDLERS:
+        where = schemas.tag_property(name)
+        if where and name not in provisioners._STACK_TAG_PROPERTY:
+            shape = "map" if where.is_map else "list"
+            provisioners._STACK_TAG_PROPERTY[name] = (where.name, shape)
+
+
+def judge_properties() -> None:
+    """Judge every resource's properties by its schema before anything is created.
+
+    A faulty resource fails with CloudFormation's "Properties validation failed", and the stack
+    rolls back without having made anything.
+    """
+    from ministack.services.cloudformation import stacks
+
+    fail = stacks._fail_property_validation
+    errors = stacks._validation_errors
+
+    def found(resources: Mapping[str, Any], ordered: list[str], known: tuple[Any, ...]) -> Any:
+        for logical_id in ordered:
+            resource = resources[logical_id]
+            raw = resource.get("Properties", {})
+            properties = _known(raw, set(resources), known) if raw else {}
+            kind = resource.get("Type", "")
+            for problem in schemas.problems(kind, properties):
+                yield logical_id, kind, problem
+
+    def validation_errors(
+        resources: Mapping[str, Any],
+        ordered: list[str],
+        parameters: Any,
+        conditions: Any,
+        mappings: Any,
+        stack_name: str,
+        stack_id: str,
+        *more: Any,
+    ) -> Any:
+        listed = errors(
+            resources, ordered, parameters, conditions, mappings, stack_name, stack_id, *more
+        )
+        known = (parameters, conditions, mappings, stack_name, stack_id)
+        for logical_id, kind, problem in found(resources, ordered, known):
+            path = problem.partition(":")[0].removeprefix("#")
+            listed.append(
+                (
+                    logical_id,
+                    kind,
+                    "PROPERTY_VALIDATION",
+                    f"/Resources/{logical_id}/Properties{path}",
+                    problem,
+                )
+            )
+        return listed
+
+    def fail_property_validation(
+        stack: Any,
+        stack_id: str,
+        stack_name: str,
+        resources: Mapping[str, Any],
+        ordered: list[str],
+        parameters: Any,
+        conditions: Any,
+        mappings: Any,
+        disable_rollback: bool,
+        previous_stack: Any = None,
+    ) -> Any:
+        known = (parameters, conditions, mappings, stack_name, stack_id)
+        faults: dict[str, list[str]] = {}
+        for logical_id, _, problem in found(resources, ordered, known):
+            faults.setdefault(logical_id, []).append(problem)
+        for logical_id, listed in faults.items():
+            stacks._add_event(
+                stack_id,
+                stack_name,
+                logical_id,
+                resources[logical_id]["Type"],
+                "CREATE_FAILED" if previous_stack is None else "UPDATE_FAILED",
+                f"Properties validation failed for resource {logical_id} with message:\n"
+                f"[{', '.join(listed)}]",
+                detailed_status="VALIDATION_FAILED",
+            )
+        return fail(
+            stack,
+            stack_id,
+            stack_name,
+            resources,
+            ordered,
+            parameters,
+            conditions,
+            mappings,
+            disable_rollback,
+            previous_stack=previous_stack,
+        )
+
+    stacks._validation_errors = validation_errors
+    stacks._fail_property_validation = fail_property_validation
+
+
+def _known(value: Any, resources: set[str], known: tuple[Any, ...]) -> Any:
+    """A template's value with what can be resolved resolved, and UNKNOWN for the rest."""
+    from ministack.services.cloudformation import engine
+
+    if isinstance(value, list):
+        items = [_known(item, resources, known) for item in value]
+        return [item for item in items if item is not engine._NO_VALUE]
+    if isinstance(value, str) and "{{resolve:" in value:
+        return schemas.UNKNOWN
+    if not isinstance(value, Mapping):
+        return value
+    name = next(iter(value), "")
+    if len(value) == 1 and (name in ("Ref", "Condition") or name.startswith("Fn::")):
+        parameters, conditions, mappings, stack_name, stack_id = known
+        if name == "Fn::If":
+            condition, yes, no = value[name]
+            return _known(yes if conditions.get(condition) else no, resources, known)
+        if any(other in resources for other, _ in engine._intrinsic_references(value)):
+            return schemas.UNKNOWN
+        try:
+            return engine._resolve_refs(
+                copy.deepcopy(value), {}, parameters, conditions, mappings, stack_name, stack_id
+            )
+        except (KeyError, TypeError, ValueError):
+            return schemas.UNKNOWN  # the engine says itself what is wrong, in its turn
+    resolved = {key: _known(item, resources, known) for key, item in value.items()}
+    return {key: item for key, item in resolved.items() if item is not engine._NO_VALUE}
+
+
+def keep_full_buckets() -> None:
+    """Fail to delete a bucket that holds any object, version or delete marker, as on AWS."""
+    from ministack.services import s3
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    delete = handler["delete"]
+
+    def delete_bucket(name: str, properties: Mapping[str, Any]) -> None:
+        status, _, body = s3._delete_bucket(name)[:3]
+        if status == HTTPStatus.CONFLICT:
+            raise ResourceFailedError(
+                "The bucket you tried to delete is not empty. You must delete all versions in the "
+                f"bucket. (Service: S3, Status Code: 409, Request ID: {uuid.uuid4().hex[:16]})"
+            )
+        if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.NOT_FOUND:
+            raise ResourceFailedError(body.decode())
+        delete(name, properties)
+
+    handler["delete"] = delete_bucket
 
 
 _TOPIC_ATTRIBUTES = {

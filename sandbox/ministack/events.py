@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from sandbox.cloud import AccessDeniedError, Scope
+from sandbox.cloud import AccessDeniedError, Caller, Scope
 from sandbox.eventbridge import (
     SERVICE,
     DeadLetter,
@@ -56,8 +56,8 @@ class PipelineStarter(Protocol):
     """CodePipeline, as a rule's target."""
 
     def start_from_event(
-        self, scope: Scope, pipeline_arn: str, role_arn: str, input_json: str
-    ) -> None:
+        self, scope: Scope, pipeline_arn: str, role_arn: str, input_json: str, rule_arn: str = ""
+    ) -> str:
         """Start an execution as the target's role; raises AccessDeniedError or ApiError."""
 
 
@@ -230,8 +230,12 @@ class Events:
         self, scope: Scope, service: str, role_arn: str, source_arn: str, action: str, resource: str
     ) -> None:
         """Judge an action that a rule or schedule does as its target's role."""
+        caller = self._assume(scope, service, role_arn, source_arn)
+        self._cloud.authorize(scope, caller, action, resource)
+
+    def _assume(self, scope: Scope, service: str, role_arn: str, source_arn: str) -> Caller:
         try:
-            caller = self._cloud.assume(
+            return self._cloud.assume(
                 scope,
                 role_arn,
                 service,
@@ -240,7 +244,6 @@ class Events:
             )
         except AccessDeniedError as error:
             raise DeliveryError("FAILED_TO_ASSUME_ROLE", str(error)) from error
-        self._cloud.authorize(scope, caller, action, resource)
 
     def _let_in(
         self,
@@ -370,11 +373,9 @@ class Events:
             raise no_resource(arn)
         if not role_arn:
             raise DeliveryError("INVALID_PARAMETER", f"A target of CodePipeline has a role: {arn}")
-        self._as_role(
-            scope, service, role_arn, source_arn, "codepipeline:StartPipelineExecution", arn
-        )
+        self._assume(scope, service, role_arn, source_arn)
         try:
-            self._pipelines.start_from_event(scope, arn, role_arn, payload)
+            self._pipelines.start_from_event(scope, arn, role_arn, payload, source_arn)
         except ApiError as error:
             if error.code == "PipelineNotFoundException":
                 raise no_resource(arn) from error

@@ -1,0 +1,263 @@
+"""Stacks: properties judged, buckets kept, parameters and rules refused, exports, tags."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.sandbox.behaviours.conftest import Local
+
+pytestmark = pytest.mark.sandbox
+
+
+def settle(local: Local, name: str, seconds: float = 30.0) -> str:
+    """Wait until a stack is at rest; its status."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        [stack] = local.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        status: str = stack["StackStatus"]
+        if not status.endswith("IN_PROGRESS"):
+            return status
+        time.sleep(0.1)
+    raise AssertionError(f"{name} is still {status}")
+
+
+def create(local: Local, name: str, template: dict[str, Any], **options: Any) -> str:
+    """The stack's id."""
+    made: str = local.client("cloudformation").create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        **options,
+    )["StackId"]
+    return made
+
+
+def reasons(local: Local, stack: str) -> dict[str, str]:
+    """Why things failed, by logical id."""
+    events = local.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+    return {
+        event["LogicalResourceId"]: event.get("ResourceStatusReason", "")
+        for event in events
+        if event["ResourceStatus"].endswith("FAILED")
+    }
+
+
+def resource(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Type": kind, "Properties": properties}
+
+
+def test_a_faulty_property_fails_before_anything_is_made(local: Local) -> None:
+    template = {
+        "Parameters": {"Seconds": {"Type": "String", "Default": "soon"}},
+        "Resources": {
+            "Fine": resource("AWS::SQS::Queue", QueueName="fine"),
+            "Misspelt": resource("AWS::SQS::Queue", QueueNam="x", DelaySeconds={"Ref": "Seconds"}),
+        },
+    }
+    stack = create(local, "faulty", template)
+    assert settle(local, "faulty") == "ROLLBACK_COMPLETE"
+    reason = reasons(local, stack)["Misspelt"]
+    assert reason.startswith("Properties validation failed for resource Misspelt with message:")
+    assert "#: extraneous key [QueueNam] is not permitted" in reason
+    assert "#/DelaySeconds: expected type: Integer, found: String" in reason
+    with pytest.raises(ClientError, match="NonExistentQueue"):
+        local.client("sqs").get_queue_url(QueueName="fine")
+
+
+def test_what_another_resource_gives_and_a_condition_leaves_out_is_no_fault(local: Local) -> None:
+    template = {
+        "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
+        "Resources": {
+            "Topic": resource("AWS::SNS::Topic"),
+            "Queue": resource(
+                "AWS::SQS::Queue",
+                KmsMasterKeyId={"Fn::If": ["Never", ["wrong"], {"Ref": "AWS::NoValue"}]},
+                Tags=[{"Key": "Topic", "Value": {"Ref": "Topic"}}],
+            ),
+        },
+    }
+    create(local, "fine", template)
+    assert settle(local, "fine") == "CREATE_COMPLETE"
+
+
+def test_an_update_with_a_faulty_property_leaves_the_stack_as_it_was(local: Local) -> None:
+    good = {"Resources": {"Queue": resource("AWS::SQS::Queue", QueueName="kept")}}
+    bad = {"Resources": {"Queue": resource("AWS::SQS::Queue", QueueName="kept", Colour="red")}}
+    stack = create(local, "updated", good)
+    settle(local, "updated")
+    local.client("cloudformation").update_stack(StackName="updated", TemplateBody=json.dumps(bad))
+    assert settle(local, "updated") == "UPDATE_ROLLBACK_COMPLETE"
+    assert "extraneous key [Colour]" in reasons(local, stack)["Queue"]
+
+
+@pytest.mark.parametrize("leftover", ["object", "old version", "delete marker", "nothing"])
+def test_a_bucket_goes_only_when_nothing_at_all_is_left_in_it(local: Local, leftover: str) -> None:
+    name = f"full-{local.account}-{leftover.replace(' ', '-')}"
+    template = {
+        "Resources": {
+            "Bucket": resource(
+                "AWS::S3::Bucket",
+                BucketName=name,
+                VersioningConfiguration={"Status": "Enabled"},
+            )
+        }
+    }
+    stack = create(local, "bucket", template)
+    settle(local, "bucket")
+    s3 = local.client("s3")
+    if leftover != "nothing":
+        version = s3.put_object(Bucket=name, Key="k", Body=b"1")["VersionId"]
+        if leftover != "object":
+            s3.delete_object(Bucket=name, Key="k")
+        if leftover == "delete marker":
+            s3.delete_object(Bucket=name, Key="k", VersionId=version)
+    local.client("cloudformation").delete_stack(StackName="bucket")
+    if leftover == "nothing":
+        assert settle(local, stack) == "DELETE_COMPLETE"
+        with pytest.raises(ClientError):
+            s3.head_bucket(Bucket=name)
+        return
+    assert settle(local, stack) == "DELETE_FAILED"
+    assert "not empty" in reasons(local, stack)["Bucket"]
+    s3.head_bucket(Bucket=name)
+
+
+RULED = {
+    "Parameters": {
+        "Suffix": {
+            "Type": "String",
+            "AllowedPattern": "[a-z]+",
+            "ConstraintDescription": "must be small letters, like main.",
+        },
+        "Mode": {"Type": "String", "Default": "one"},
+    },
+    "Rules": {
+        "ModeFits": {
+            "Assertions": [
+                {
+                    "Assert": {"Fn::Contains": [["one", "two"], {"Ref": "Mode"}]},
+                    "AssertDescription": "Mode is one or two.",
+                }
+            ]
+        }
+    },
+    "Resources": {"Queue": resource("AWS::SQS::Queue", QueueName="ruled")},
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"Suffix": "A1"}, "must be small letters, like main"),
+        ({"Suffix": "main", "Mode": "three"}, "Mode is one or two"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_in_the_templates_words(
+    local: Local, given: dict[str, str], words: str
+) -> None:
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+    with pytest.raises(ClientError, match=words):
+        create(local, "ruled", RULED, Parameters=parameters)
+    assert local.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+def test_an_export_in_use_cannot_be_deleted(local: Local) -> None:
+    queue = resource("AWS::SQS::Queue", QueueName="exported")
+    exporting = {
+        "Resources": {"Queue": queue},
+        "Outputs": {
+            "Arn": {"Value": {"Fn::GetAtt": ["Queue", "Arn"]}, "Export": {"Name": "out-Arn"}}
+        },
+    }
+    importing = {
+        "Resources": {
+            "Topic": resource("AWS::SNS::Topic", DisplayName={"Fn::ImportValue": "out-Arn"})
+        }
+    }
+    create(local, "out", exporting)
+    settle(local, "out")
+    create(local, "in", importing)
+    assert settle(local, "in") == "CREATE_COMPLETE"
+    with pytest.raises(ClientError, match="out-Arn is imported by stack in"):
+        local.client("cloudformation").delete_stack(StackName="out")
+    assert settle(local, "out") == "CREATE_COMPLETE"
+    local.client("sqs").get_queue_url(QueueName="exported")
+
+
+def test_the_stacks_tags_reach_rules_and_alarms(local: Local) -> None:
+    template = {
+        "Resources": {
+            "Rule": resource(
+                "AWS::Events::Rule", Name="tagged", EventPattern={"source": ["x"]}, State="ENABLED"
+            ),
+            "Connection": resource(
+                "AWS::CodeConnections::Connection", ConnectionName="c", ProviderType="GitHub"
+            ),
+        }
+    }
+    create(local, "tagged", template, Tags=[{"Key": "Team", "Value": "a"}])
+    assert settle(local, "tagged") == "CREATE_COMPLETE"
+    answer = local.client("events").list_tags_for_resource(
+        ResourceARN=local.arn("events", "rule/tagged")
+    )
+    assert {"Key": "Team", "Value": "a"} in answer["Tags"]
+
+
+def test_inline_policies_of_queue_topic_and_role(local: Local) -> None:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "*",
+                "Resource": "*",
+            }
+        ],
+    }
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    template = {
+        "Resources": {
+            "Queue": resource("AWS::SQS::Queue", QueueName="inline"),
+            "QueuePolicy": resource(
+                "AWS::SQS::QueueInlinePolicy", Queue={"Ref": "Queue"}, PolicyDocument=document
+            ),
+            "Topic": resource("AWS::SNS::Topic", TopicName="inline"),
+            "TopicPolicy": resource(
+                "AWS::SNS::TopicInlinePolicy", TopicArn={"Ref": "Topic"}, PolicyDocument=document
+            ),
+            "Role": resource("AWS::IAM::Role", RoleName="inline", AssumeRolePolicyDocument=trust),
+            "RolePolicy": resource(
+                "AWS::IAM::RolePolicy",
+                RoleName={"Ref": "Role"},
+                PolicyName="p",
+                PolicyDocument={
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}],
+                },
+            ),
+        }
+    }
+    create(local, "inline", template)
+    assert settle(local, "inline") == "CREATE_COMPLETE", reasons(local, "inline")
+    sqs = local.client("sqs")
+    url = sqs.get_queue_url(QueueName="inline")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
+    assert json.loads(attributes["Policy"]) == document
+    topic = local.client("sns").get_topic_attributes(TopicArn=local.arn("sns", "inline"))
+    assert json.loads(topic["Attributes"]["Policy"]) == document
+    assert local.client("iam").list_role_policies(RoleName="inline")["PolicyNames"] == ["p"]
