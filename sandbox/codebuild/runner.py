@@ -125,8 +125,7 @@ class Runner:
 
     def _run_phase(self, kind: PhaseType, phase: buildspec.Phase) -> bool:
         """Whether the phase succeeded."""
-        before = self._status
-        with self._phase(kind):
+        with self._phase(kind) as timed:
             self._note(f"Entering phase {kind.value}")
             succeeding = "1" if self._status is BuildStatus.SUCCEEDED else "0"
             self._shell_run(f"export CODEBUILD_BUILD_SUCCEEDING={succeeding}")
@@ -134,7 +133,7 @@ class Runner:
             failed = self._run_commands(phase.finally_commands) or failed
             if failed is not None:
                 raise failed
-        return self._status is before
+        return timed.status is BuildStatus.SUCCEEDED
 
     def _run_commands(self, commands: Sequence[str]) -> PhaseFailedError | None:
         for command in commands:
@@ -160,42 +159,39 @@ class Runner:
             raise _StoppedError(BuildStatus.TIMED_OUT)
 
     @contextmanager
-    def _phase(self, kind: PhaseType) -> Iterator[None]:
+    def _phase(self, kind: PhaseType) -> Iterator[Phase]:
         """Time a phase and tell how it ended; a failure is kept, and the build goes on."""
         phase = Phase(kind, self._site.clock())
         self._told.phase_started(self._build, phase)
-        phase.status = BuildStatus.SUCCEEDED
         try:
             self._check()
-            yield
+            yield phase
         except PhaseFailedError as error:
-            phase.status, phase.code, phase.message = error.status, error.code, error.message
-            if self._status is BuildStatus.SUCCEEDED:
-                self._status = error.status
+            self._end_phase(phase, error.status, error.code, error.message)
         except AccessDeniedError as error:
-            phase.status, phase.code = BuildStatus.FAILED, "ACCESS_DENIED"
-            phase.message = f"User: {error}"
-            if self._status is BuildStatus.SUCCEEDED:
-                self._status = BuildStatus.FAILED
+            self._end_phase(phase, BuildStatus.FAILED, "ACCESS_DENIED", f"User: {error}")
         except _StoppedError as stop:
-            phase.status = stop.status
-            if stop.status is BuildStatus.TIMED_OUT:
-                phase.code, phase.message = "BUILD_TIMED_OUT", "Build has timed out. "
-            self._end_phase(phase)
+            late = ("BUILD_TIMED_OUT", "Build has timed out. ")
+            told = late if stop.status is BuildStatus.TIMED_OUT else ("", "")
+            self._end_phase(phase, stop.status, *told)
             raise
         except Exception as error:
             # A defect of ours must not leave a build that never ends.
-            phase.status, phase.code = BuildStatus.FAULT, "INTERNAL_ERROR"
-            phase.message = f"{type(error).__name__}: {error}"
-            self._status = BuildStatus.FAULT
-            self._end_phase(phase)
+            problem = f"{type(error).__name__}: {error}"
+            self._end_phase(phase, BuildStatus.FAULT, "INTERNAL_ERROR", problem)
             raise
-        self._end_phase(phase)
+        else:
+            self._end_phase(phase, BuildStatus.SUCCEEDED)
 
-    def _end_phase(self, phase: Phase) -> None:
-        phase.end = self._site.clock()
-        if phase.status is not None and phase.type is not PhaseType.PROVISIONING:
-            self._note(f"Phase complete: {phase.type.value} State: {phase.status.value}")
+    def _end_phase(
+        self, phase: Phase, status: BuildStatus, code: str = "", message: str = ""
+    ) -> None:
+        phase.end, phase.status = self._site.clock(), status
+        phase.code, phase.message = code, message
+        if self._status is BuildStatus.SUCCEEDED:
+            self._status = status
+        if phase.type is not PhaseType.PROVISIONING:
+            self._note(f"Phase complete: {phase.type.value} State: {status.value}")
             self._note(f"Phase context status code: {phase.code} Message: {phase.message}")
         self._told.phase_ended(self._build, phase)
 

@@ -22,7 +22,7 @@ _codebuild_save() {
   local status=$?
   { declare -p | grep -vE '^declare -[A-Za-z]*r'; declare -f; } > "$_codebuild_control/state"
   printf '%s' "$PWD" > "$_codebuild_control/directory"
-  printf '%s\n' "$status" > "$_codebuild_control/results"
+  printf '%s ended\n' "$status" > "$_codebuild_control/results"
 }
 if [ -f "$_codebuild_control/state" ]; then
   source "$_codebuild_control/state" 2>/dev/null
@@ -32,7 +32,7 @@ trap _codebuild_save EXIT
 exec 63<>"$_codebuild_control/commands"
 while IFS= read -r -u 63 _codebuild_command; do
   source "$_codebuild_command"
-  printf '%s\n' "$?" > "$_codebuild_control/results"
+  printf '%s alive\n' "$?" > "$_codebuild_control/results"
 done
 """
 
@@ -78,7 +78,11 @@ class Shell:
             # A shell that ended has written its last result before.
             has_ended = not child.is_running
             if select.select([self._results], [], [], 0 if has_ended else _POLL)[0]:
-                return int(os.read(self._results, 64).split()[0])
+                status, state = os.read(self._results, 64).decode().split()
+                if state == "ended":
+                    # It has let go of its commands; the next one is for its successor.
+                    child.wait()
+                return int(status)
             if has_ended:
                 return _status(child.wait())
 
