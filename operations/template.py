@@ -37,9 +37,14 @@ def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> Node:
 _Loader.add_multi_constructor("!", _long_form)
 
 
-def load(path: Path = TEMPLATE) -> Node:
-    """The template of a file, without shared parts: what an anchor repeats is copied out."""
+def parse(text: str) -> Node:
+    """A template without shared parts: what an anchor repeats is copied out."""
     # A subclass of SafeLoader.
-    document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506
     plain: Node = json.loads(json.dumps(document))
     return plain
+
+
+def load(path: Path = TEMPLATE) -> Node:
+    """The template of a file."""
+    return parse(path.read_text(encoding="utf-8"))

@@ -27,18 +27,32 @@ class Fault:
     """Something wrong that somebody could write into the template."""
 
     what: str
-    plant: Callable[[Node], Any]
+    plant: Callable[[Template], Template]
 
 
 PLANTED: list[tuple[Judge, Fault]] = []
 """Every test of the template with each of its faults."""
 
 
-def turns_red_when[J: Judge](what: str, plant: Callable[[Node], Any]) -> Callable[[J], J]:
-    """Name a fault of the template under which the decorated test must fail."""
+def turns_red_when[J: Judge](what: str, change: Callable[[Node], Any]) -> Callable[[J], J]:
+    """Name a change of the template's source under which the decorated test must fail."""
+    return _note(Fault(what, lambda template: template.changed(change)))
 
+
+def turns_red_when_written[J: Judge](what: str, old: str, new: str) -> Callable[[J], J]:
+    """Name a change of the template's text, for tests that look at the text itself."""
+
+    def rewrite(template: Template) -> Template:
+        if old not in template.text:
+            raise LookupError(f"the template has no {old!r} to plant {what!r} at")
+        return Template.written(template.text.replace(old, new, 1))
+
+    return _note(Fault(what, rewrite))
+
+
+def _note[J: Judge](fault: Fault) -> Callable[[J], J]:
     def note(judge: J) -> J:
-        PLANTED.append((judge, Fault(what, plant)))
+        PLANTED.append((judge, fault))
         return judge
 
     return note

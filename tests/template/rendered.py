@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from operations.template import TEMPLATE, Node, load
+from operations.template import TEMPLATE, Node, parse
 
 REGION = "eu-central-1"  # none that the template may know
 ACCOUNT = "111122223333"
@@ -82,7 +82,11 @@ class Template:
 
     @classmethod
     def of_the_project(cls) -> Template:
-        return cls(load(), TEMPLATE.read_text(encoding="utf-8"))
+        return cls.written(TEMPLATE.read_text(encoding="utf-8"))
+
+    @classmethod
+    def written(cls, text: str) -> Template:
+        return cls(parse(text), text)
 
     def changed(self, change: Callable[[Node], None]) -> Template:
         """A copy with something done to its source."""
@@ -100,7 +104,7 @@ class Template:
         for resource in source["Resources"].values():
             for local in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
                 resource["Properties"][local] = "s3://bucket/key"
-        plain: Node = json.loads(json.dumps(transform(source, {}, _NoManagedPolicies())))
+        plain: Node = json.loads(json.dumps(transform(source, dict(EXAMPLE), _NoManagedPolicies())))
         plain.pop("Transform", None)
         return plain
 

@@ -1,0 +1,390 @@
+"""Least privilege: who may do what, on what, and why nothing narrower exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from operations.template import Node
+from tests.template.beanstalk_downstream import NEEDED
+from tests.template.faults import (
+    properties,
+    statement,
+    statements,
+    turns_red_when,
+    turns_red_when_written,
+)
+from tests.template.rendered import ACCOUNT, CHAT_SECRET, CONNECTION, REGION, Template, as_list
+
+READ_ONLY_FAMILIES = {
+    "autoscaling:Describe*",
+    "cloudformation:Describe*",
+    "ec2:Describe*",
+    "elasticloadbalancing:Describe*",
+    "logs:Describe*",
+}
+"""Of AWSElasticBeanstalkRoleCore, whose Describe calls differ from release to release."""
+
+TRUSTED = {
+    "BeanstalkServiceRole": "elasticbeanstalk.amazonaws.com",
+    "BuildRole": "codebuild.amazonaws.com",
+    "ChecksRole": "codebuild.amazonaws.com",
+    "InstanceRole": "ec2.amazonaws.com",
+    "NotifyFunctionRole": "lambda.amazonaws.com",
+    "PipelineRole": "codepipeline.amazonaws.com",
+    "StartRole": "events.amazonaws.com",
+}
+
+
+def granted(template: Template, **parameters: str) -> Iterator[tuple[str, Node]]:
+    """Every statement of every policy of a role, with the policy's name."""
+    form = template.resolved(**parameters)
+    for name, policy in form.of_type("AWS::IAM::ManagedPolicy").items():
+        for entry in policy["PolicyDocument"]["Statement"]:
+            yield name, entry
+
+
+@turns_red_when(
+    "all of DynamoDB",
+    lambda source: statement(source, "NotifyFunctionPolicy", "KeepTheStoryOfEachRelease").update(
+        Action="dynamodb:*"
+    ),
+)
+@turns_red_when(
+    "a family that writes",
+    lambda source: statements(source, "PipelinePolicy")[0]["Action"].append("s3:Put*"),
+)
+def test_no_action_is_a_wildcard_but_the_documented_read_only_families(template: Template) -> None:
+    for policy, entry in granted(template):
+        for action in as_list(entry["Action"]):
+            if "*" in action:
+                assert policy == "BeanstalkDownstreamPolicy", (policy, action)
+                assert action in READ_ONLY_FAMILIES, action
+
+
+@turns_red_when(
+    "everything in every account",
+    lambda source: statement(source, "NotifyFunctionPolicy", "PublishToTheTopic").update(
+        Resource="*"
+    ),
+)
+def test_only_what_knows_no_resource_is_granted_on_all(template: Template) -> None:
+    """The actions that IAM knows no resource type for, or no resource yet.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    without_resource = re.compile(
+        r"(autoscaling|cloudformation|ec2|elasticloadbalancing|logs):Describe"
+        r"|xray:Put(TelemetryRecords|TraceSegments)$"
+        r"|elasticbeanstalk:CreateStorageLocation$"
+    )
+    for policy, entry in granted(
+        template, SourceConnectionArn=CONNECTION, ChatSecretArn=CHAT_SECRET
+    ):
+        if "*" not in as_list(entry["Resource"]):
+            continue
+        if entry["Action"] == "ec2:RunInstances":
+            assert list(entry["Condition"]) == ["ArnLike"], policy
+            continue
+        for action in as_list(entry["Action"]):
+            assert without_resource.match(action), (policy, action)
+
+
+@turns_red_when_written(
+    "a bare star", "            # These Describe calls know no resources.\n", ""
+)
+@turns_red_when_written(
+    "a bare family",
+    "            # Describe is the read-only family of these services; it knows no resources.\n",
+    "",
+)
+def test_every_star_says_why_nothing_narrower_exists(template: Template) -> None:
+    """A comment within the statement, or above it where a key policy says what `*` means there."""
+    lines = template.text.splitlines()
+    key_policy = range(lines.index("  EncryptionKey:"), lines.index("  EncryptionKeyAlias:"))
+    for number, line in enumerate(lines):
+        if not re.match(r"\s+(Resource: '\*'|Action: \w+:\*|- \w+:\w*\*)$", line):
+            continue
+        if number in key_policy:
+            assert any(
+                "In a key policy Resource '*' means this key" in lines[n] for n in key_policy
+            )
+            continue
+        begin = max(n for n in range(number) if "- Sid:" in lines[n])
+        end = next(
+            (n for n in range(number, len(lines)) if "- Sid:" in lines[n] or lines[n] == ""),
+            len(lines),
+        )
+        assert any(part.lstrip().startswith("#") for part in lines[begin:end]), (
+            f"line {number + 1}: {line.strip()} has no reason beside it"
+        )
+
+
+@turns_red_when(
+    "a policy that AWS changes",
+    lambda source: properties(source, "InstanceRole").update(
+        ManagedPolicyArns=["arn:aws:iam::aws:policy/AWSElasticBeanstalkWebTier"]
+    ),
+)
+@turns_red_when(
+    "an inline policy",
+    lambda source: properties(source, "BuildRole").update(Policies=[{"PolicyName": "more"}]),
+)
+def test_roles_have_policies_of_our_own_only(template: Template) -> None:
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        assert not {"ManagedPolicyArns", "Policies"} & role.keys(), name
+    for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
+        assert len(policy["Roles"]) == 1, name
+    assert not template.of_type("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::User")
+
+
+@turns_red_when(
+    "anybody becomes the pipeline",
+    lambda source: statements(source, "PipelineRole")[0].update(Principal={"AWS": "*"}),
+)
+@turns_red_when(
+    "another service becomes the build",
+    lambda source: statements(source, "BuildRole")[0].update(
+        Principal={"Service": "ec2.amazonaws.com"}
+    ),
+)
+def test_each_role_trusts_one_service(template: Template) -> None:
+    roles = template.resolved().of_type("AWS::IAM::Role")
+    assert set(roles) == set(TRUSTED)
+    for name, role in roles.items():
+        [entry] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert entry["Principal"] == {"Service": TRUSTED[name]}, name
+        assert entry["Action"] == "sts:AssumeRole", name
+
+
+@turns_red_when(
+    "any pipeline of the account",
+    lambda source: statements(source, "PipelineRole")[0]["Condition"].pop("ArnEquals"),
+)
+@turns_red_when(
+    "any account's Beanstalk",
+    lambda source: statements(source, "BeanstalkServiceRole")[0].pop("Condition"),
+)
+@turns_red_when(
+    "the rule of another name",
+    lambda source: properties(source, "StartRule").update(Name="another-rule"),
+)
+def test_trust_is_bound_to_its_source_where_aws_supports_it(template: Template) -> None:
+    """Lambda and EC2 hand a role to a function or an instance: their trust has no source.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    form = template.resolved()
+    here = f"{REGION}:{ACCOUNT}"
+    sources = {
+        "BuildRole": f"arn:aws:codebuild:{here}:project/{form.properties('BuildProject')['Name']}",
+        "ChecksRole": (
+            f"arn:aws:codebuild:{here}:project/{form.properties('ChecksProject')['Name']}"
+        ),
+        "PipelineRole": f"arn:aws:codepipeline:{here}:{form.properties('Pipeline')['Name']}",
+        "StartRole": f"arn:aws:events:{here}:rule/{form.properties('StartRule')['Name']}",
+    }
+    for name, role in form.of_type("AWS::IAM::Role").items():
+        [entry] = role["AssumeRolePolicyDocument"]["Statement"]
+        if name in sources:
+            assert entry["Condition"] == {
+                "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                "ArnEquals": {"aws:SourceArn": sources[name]},
+            }, name
+    beanstalk = form.properties("BeanstalkServiceRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert beanstalk[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "elasticbeanstalk"}}
+
+
+@turns_red_when(
+    "any role to anything",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "HandTheInstanceRoleToInstancesOnly"
+    ).pop("Condition"),
+)
+@turns_red_when(
+    "any role to instances",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "HandTheInstanceRoleToInstancesOnly"
+    ).update(Resource="*"),
+)
+def test_roles_are_passed_one_by_one_to_one_service(template: Template) -> None:
+    passed = {}
+    for policy, entry in granted(template):
+        if "iam:PassRole" in as_list(entry["Action"]):
+            assert as_list(entry["Action"]) == ["iam:PassRole"], policy
+            passed[entry["Resource"]] = entry["Condition"]
+    assert passed == {
+        "<InstanceRole.Arn>": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        "<BeanstalkServiceRole.Arn>": {
+            "StringEquals": {"iam:PassedToService": "elasticbeanstalk.amazonaws.com"}
+        },
+    }
+
+
+@turns_red_when(
+    "a nameless statement",
+    lambda source: statements(source, "StartPolicy")[0].update(Sid="Sid1"),
+)
+@turns_red_when(
+    "all but some actions",
+    lambda source: statements(source, "StartPolicy")[0].update(
+        NotAction=statements(source, "StartPolicy")[0].pop("Action")
+    ),
+)
+def test_every_statement_has_one_purpose_and_says_it(template: Template) -> None:
+    for policy, entry in granted(template):
+        assert re.fullmatch(r"([A-Z][a-z]*){2,}", entry["Sid"]), (policy, entry["Sid"])
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & entry.keys(), entry["Sid"]
+        assert entry["Effect"] == "Allow", entry["Sid"]
+
+
+@turns_red_when(
+    "an action without a source",
+    lambda source: statements(source, "BeanstalkDownstreamPolicy")[1]["Action"].append(
+        "cloudformation:SetStackPolicy"
+    ),
+)
+@turns_red_when(
+    "an action that a deployment needs is gone",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "ChangeTheAutoScalingGroupOfAnEnvironment"
+    )["Action"].remove("autoscaling:SuspendProcesses"),
+)
+def test_what_beanstalk_needs_downstream_is_what_the_table_says(template: Template) -> None:
+    found = {
+        action
+        for policy, entry in granted(template)
+        if policy == "BeanstalkDownstreamPolicy"
+        for action in as_list(entry["Action"])
+    }
+    assert found == set(NEEDED)
+
+
+@turns_red_when(
+    "every stack of the account",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "ChangeTheStackOfAnEnvironment"
+    ).update(
+        Resource={"Fn::Sub": "arn:aws:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/*"}
+    ),
+)
+def test_downstream_rights_stop_at_what_beanstalk_made(template: Template) -> None:
+    for policy, entry in granted(template):
+        if policy != "BeanstalkDownstreamPolicy":
+            continue
+        for resource in as_list(entry["Resource"]):
+            if resource.startswith(("arn:aws:cloudformation", "arn:aws:autoscaling")):
+                assert "awseb-e-" in resource
+            elif resource.startswith(("arn:aws:elasticloadbalancing", "arn:aws:cloudwatch")):
+                assert "awseb-" in resource
+            elif resource.startswith("arn:aws:s3"):
+                assert f":::elasticbeanstalk-{REGION}-{ACCOUNT}" in resource
+            elif resource.startswith("arn:aws:ec2"):
+                assert f":{REGION}:{ACCOUNT}:" in resource
+
+
+@turns_red_when(
+    "environments of other applications",
+    lambda source: statement(
+        source, "PipelinePolicy", "DeployVersionsOfOurApplicationToItsEnvironments"
+    ).update(
+        Resource={
+            "Fn::Sub": "arn:aws:elasticbeanstalk:${AWS::Region}:${AWS::AccountId}:environment/*"
+        }
+    ),
+)
+@turns_red_when(
+    "the deploy action would wait for ever",
+    lambda source: statement(
+        source, "PipelinePolicy", "DeployVersionsOfOurApplicationToItsEnvironments"
+    )["Action"].remove("elasticbeanstalk:DescribeEvents"),
+)
+def test_the_pipeline_deploys_our_application_and_no_other(template: Template) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html."""
+    [entry] = [
+        entry
+        for policy, entry in granted(template)
+        if policy == "PipelinePolicy" and "elasticbeanstalk:UpdateEnvironment" in entry["Action"]
+    ]
+    assert "elasticbeanstalk:DescribeEvents" in entry["Action"]
+    ours = template.resolved().properties("BeanstalkApplication")["ApplicationName"]
+    for resource in entry["Resource"]:
+        assert re.fullmatch(
+            rf"arn:aws:elasticbeanstalk:{REGION}:{ACCOUNT}:"
+            rf"(application/{ours}|(applicationversion|environment)/{ours}/\*)",
+            resource,
+        )
+
+
+@turns_red_when(
+    "instances read the source of releases",
+    lambda source: statement(source, "InstancePolicy", "FetchBundlesThatLieInTheArtifactBucket")[
+        "Resource"
+    ].append({"Fn::Sub": "${ArtifactBucket.Arn}/source/*"}),
+)
+@turns_red_when(
+    "instances call models",
+    lambda source: statements(source, "InstancePolicy").append(
+        {
+            "Sid": "CallModelsOfBedrock",
+            "Effect": "Allow",
+            "Action": "bedrock:InvokeModel",
+            "Resource": "*",
+        }
+    ),
+)
+def test_instances_may_do_little(template: Template) -> None:
+    """AWSElasticBeanstalkWebTier also grants Bedrock and Marketplace actions since version 9."""
+    services = set()
+    for policy, entry in granted(template):
+        if policy != "InstancePolicy":
+            continue
+        services |= {action.split(":")[0] for action in as_list(entry["Action"])}
+        for resource in as_list(entry["Resource"]):
+            assert "/source/" not in resource
+    assert services == {"elasticbeanstalk", "kms", "logs", "s3"}
+
+
+@turns_red_when(
+    "anything to the pipeline",
+    lambda source: statements(source, "StartPolicy")[0].update(
+        Action=["codepipeline:StartPipelineExecution", "codepipeline:PutApprovalResult"]
+    ),
+)
+def test_an_upload_can_start_the_pipeline_and_nothing_else(template: Template) -> None:
+    [entry] = [entry for policy, entry in granted(template) if policy == "StartPolicy"]
+    assert entry["Action"] == "codepipeline:StartPipelineExecution"
+    assert entry["Resource"] == f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:<Pipeline>"
+
+
+@turns_red_when(
+    "a role that is used before it may do its work",
+    lambda source: source["Resources"]["Pipeline"].pop("DependsOn"),
+)
+@turns_red_when(
+    "instances that start without their rights",
+    lambda source: source["Resources"]["TestEnvironment"]["DependsOn"].remove("InstancePolicy"),
+)
+def test_whatever_uses_a_role_waits_for_its_policy(template: Template) -> None:
+    """A policy names its role, so nothing else makes CloudFormation create it first."""
+    policies: dict[str, set[str]] = {}
+    for name, policy in template.resolved().of_type("AWS::IAM::ManagedPolicy").items():
+        for role in policy["Roles"]:
+            policies.setdefault(role.strip("<>"), set()).add(name)
+    users = {
+        "Pipeline": "PipelineRole",
+        "BuildProject": "BuildRole",
+        "ChecksProject": "ChecksRole",
+        "NotifyFunction": "NotifyFunctionRole",
+        "StartRule": "StartRole",
+        **{
+            f"{name}Environment": role
+            for name in ("Dev", "Test", "Prod")
+            for role in ("BeanstalkServiceRole",)
+        },
+    }
+    for user, role in users.items():
+        waits = set(as_list(template.resources[user].get("DependsOn", [])))
+        assert policies[role] <= waits, (user, policies[role] - waits)
+    for name in ("Dev", "Test", "Prod"):
+        assert "InstancePolicy" in template.resources[f"{name}Environment"]["DependsOn"]
