@@ -63,11 +63,13 @@ class Cloud(Protocol):
         role_arn: str,
         service_principal: str,
         session_name: str,
+        source_arn: str | None = None,
     ) -> Any:
         """A boto3 client of this cloud that signs as a role which a service assumed.
 
         `service_principal` (`codepipeline.amazonaws.com`) is checked against the role's trust
-        policy. Raises AccessDeniedError when the trust policy refuses or there is no such role.
+        policy, with `source_arn` (the pipeline) as aws:SourceArn. Raises
+        AccessDeniedError when the trust policy refuses or there is no such role.
         """
 
     def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
@@ -79,7 +81,13 @@ class Cloud(Protocol):
         """
 
     def environment(
-        self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
+        self,
+        scope: Scope,
+        *,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+        source_arn: str | None = None,
     ) -> dict[str, str]:
         """The environment variables of a process that runs as a role in this cloud.
 

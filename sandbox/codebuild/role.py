@@ -18,11 +18,17 @@ class BuildRole:
     scope: Scope
     arn: str
     session: str
+    project_arn: str
+    """What CodeBuild sends along as aws:SourceArn when it assumes the role."""
 
     def environment(self) -> dict[str, str]:
         """What an AWS SDK reads in the build; raises AccessDeniedError without trust."""
         return self.cloud.environment(
-            self.scope, role_arn=self.arn, service_principal=PRINCIPAL, session_name=self.session
+            self.scope,
+            role_arn=self.arn,
+            service_principal=PRINCIPAL,
+            session_name=self.session,
+            source_arn=self.project_arn,
         )
 
     def client(self, service: str) -> Any:
@@ -32,6 +38,7 @@ class BuildRole:
             role_arn=self.arn,
             service_principal=PRINCIPAL,
             session_name=self.session,
+            source_arn=self.project_arn,
         )
 
     def authorize(self, action: str, resource: str) -> None:

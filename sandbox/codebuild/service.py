@@ -186,15 +186,16 @@ class CodeBuild(Service):
             raise ApiError(
                 "InvalidInputException", "Invalid concurrentBuildLimit: it must be 1 or more"
             )
-        self._check_role(scope, settings["serviceRole"], name)
+        project_arn = scope.arn("codebuild", f"project/{name}")
+        self._check_role(BuildRole(self.cloud, scope, settings["serviceRole"], name, project_arn))
 
-    def _check_role(self, scope: Scope, role_arn: str, session: str) -> None:
+    def _check_role(self, role: BuildRole) -> None:
         try:
-            BuildRole(self.cloud, scope, role_arn, session).environment()
+            role.environment()
         except AccessDeniedError as error:
             raise ApiError(
                 "InvalidInputException",
-                f"CodeBuild is not authorized to perform: sts:AssumeRole on {role_arn}",
+                f"CodeBuild is not authorized to perform: sts:AssumeRole on {role.arn}",
             ) from error
 
     def batch_get_projects(self, call: Call) -> Answer:
@@ -263,8 +264,9 @@ class CodeBuild(Service):
                 scope,
                 settings["serviceRole"],
                 f"AWSCodeBuild-{build_id.rpartition(':')[2]}",
+                project.arn,
             )
-            self._check_role(scope, role.arn, role.session)
+            self._check_role(role)
             project.builds += 1
             now = self.clock()
             build = Build(

@@ -111,7 +111,7 @@ class CodePipeline(Service):
         https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-trigger-source-overrides-eventbridge.html
         """
         caller = roles.assumed(
-            self.cloud, scope, role_arn, "events.amazonaws.com", uuid.uuid4().hex
+            self.cloud, scope, role_arn, "events.amazonaws.com", uuid.uuid4().hex, rule_arn
         )
         self.cloud.authorize(scope, caller, "codepipeline:StartPipelineExecution", pipeline_arn)
         name = pipeline_arn.rpartition(":")[2]
@@ -154,7 +154,8 @@ class CodePipeline(Service):
             raise ApiError(error.code, error.message) from error
         role = pipeline.role_arn
         try:
-            roles.assumed(self.cloud, scope, role, PRINCIPAL, pipeline.name)
+            own_arn = scope.arn("codepipeline", pipeline.name)
+            roles.assumed(self.cloud, scope, role, PRINCIPAL, pipeline.name, own_arn)
         except AccessDeniedError as error:
             raise ApiError(
                 "InvalidStructureException",

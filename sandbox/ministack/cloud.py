@@ -107,8 +107,10 @@ class MiniStackCloud:
         role_arn: str,
         service_principal: str,
         session_name: str,
+        source_arn: str | None = None,
     ) -> Any:
-        keys = self._credentials(scope, role_arn, service_principal, session_name)
+        sent = {"aws:SourceArn": source_arn} if source_arn else {}
+        keys = self._credentials(scope, role_arn, service_principal, session_name, sent)
         return self._client(scope, service, keys)
 
     def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
@@ -138,9 +140,18 @@ class MiniStackCloud:
             return self._clients[wanted]
 
     def environment(
-        self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
+        self,
+        scope: Scope,
+        *,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+        source_arn: str | None = None,
     ) -> dict[str, str]:
-        key, secret, token = self._credentials(scope, role_arn, service_principal, session_name)
+        sent = {"aws:SourceArn": source_arn} if source_arn else {}
+        key, secret, token = self._credentials(
+            scope, role_arn, service_principal, session_name, sent
+        )
         return {
             "AWS_REGION": scope.region,
             "AWS_DEFAULT_REGION": scope.region,

@@ -73,7 +73,14 @@ class ConnectionSource:
 def _check_permission(work: Work, connection: str) -> None:
     service = connection.split(":")[2]
     try:
-        caller = roles.assumed(work.cloud, work.scope, work.role_arn, PRINCIPAL, work.execution_id)
+        caller = roles.assumed(
+            work.cloud,
+            work.scope,
+            work.role_arn,
+            PRINCIPAL,
+            work.execution_id,
+            work.pipeline_arn,
+        )
         work.cloud.authorize(work.scope, caller, f"{service}:UseConnection", connection)
     except AccessDeniedError as error:
         raise ActionFailedError(

@@ -79,6 +79,11 @@ class Work:
     watch: Watch
     begun: float = field(default_factory=time.monotonic)
 
+    @property
+    def pipeline_arn(self) -> str:
+        """What CodePipeline sends along as aws:SourceArn when it assumes a role."""
+        return self.scope.arn("codepipeline", self.pipeline)
+
     def client(self, service: str) -> Any:
         """A client that signs as the action's role, or as the pipeline's where it has none."""
         try:
@@ -88,6 +93,7 @@ class Work:
                 role_arn=self.role_arn,
                 service_principal=PRINCIPAL,
                 session_name=self.execution_id,
+                source_arn=self.pipeline_arn,
             )
         except AccessDeniedError as error:
             raise ActionFailedError(

@@ -64,6 +64,7 @@ class FakeCloud:
         role_arn: str,
         service_principal: str,
         session_name: str,
+        source_arn: str | None = None,
     ) -> Any:
         return self.clients[service]
 
@@ -71,7 +72,13 @@ class FakeCloud:
         return self.clients[service]
 
     def environment(
-        self, scope: Scope, *, role_arn: str, service_principal: str, session_name: str
+        self,
+        scope: Scope,
+        *,
+        role_arn: str,
+        service_principal: str,
+        session_name: str,
+        source_arn: str | None = None,
     ) -> dict[str, str]:
         return {"AWS_REGION": scope.region, "AWS_DEFAULT_REGION": scope.region}
 
