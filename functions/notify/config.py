@@ -17,6 +17,12 @@ class Config:
     region: str | None = None
     queue_url: str | None = None
     """Where an event goes back to when it has to wait; without one it is told at once."""
+    dead_letter_url: str | None = None
+    """Where a message ends, with the reason, that could not be told."""
+    most_receives: int = 5
+    """How often the queue hands a message out: its redrive policy's maxReceiveCount."""
+    chat_secret_arn: str | None = None
+    """The secret that sets up the channels beside e-mail. See `notify.chat`."""
     lone_action_wait_seconds: int = 300
     """How long a failed action waits for its stage's own event."""
     silent_api_wait_seconds: int = 30
@@ -40,6 +46,11 @@ class Config:
             else env.required(environ, "LEDGER_TABLE_NAME", "set it to the ledger table's name"),
             region=env.optional(environ, "AWS_REGION"),
             queue_url=env.optional(environ, "NOTIFY_QUEUE_URL"),
+            dead_letter_url=env.optional(environ, "NOTIFY_DEAD_LETTER_QUEUE_URL"),
+            most_receives=int(
+                env.number(environ, "NOTIFY_MAX_RECEIVES", default=5, least=1, most=1000)
+            ),
+            chat_secret_arn=env.optional(environ, "CHAT_SECRET_ARN"),
             lone_action_wait_seconds=int(
                 env.number(environ, "LONE_ACTION_WAIT_SECONDS", default=300, least=0, most=900)
             ),

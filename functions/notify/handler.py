@@ -10,6 +10,7 @@ from notify.config import Config
 from notify.happening import NotForUsError, UnrecognisedError
 from notify.parcel import Parcel, is_batch, parcels_in
 from notify.recognise import recognise
+from trellis.errors import LedgerError
 from trellis.observability import count, logger, metrics
 
 
@@ -27,13 +28,14 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for parcel in parcels:
         try:
             _tell(parcel, config, context)
-        except Exception:  # whatever it is, the other messages of the batch must not suffer
-            logger.exception("will be tried again", message_id=parcel.message_id)
+        except Exception as err:  # the other messages of the batch must not suffer
+            logger.exception("not told", message_id=parcel.message_id, received=parcel.received)
             count("EventsFailed")
             if parcel.message_id is None:
                 metrics.flush_metrics()
                 raise
-            failed.append({"itemIdentifier": parcel.message_id})
+            if not _is_settled(parcel, err, config):
+                failed.append({"itemIdentifier": parcel.message_id})
     count("EventsHandled", len(parcels))
     metrics.flush_metrics()
     return {"batchItemFailures": failed} if is_batch(event) else {}
@@ -59,7 +61,20 @@ def _tell(parcel: Parcel, config: Config, context: Any) -> None:
     from notify.wiring import open_office
     from notify.workflow import tell
 
-    tell(happening, parcel, open_office(config, context))
+    try:
+        tell(happening, parcel, open_office(config, context))
+    except LedgerError:
+        if parcel.message_id is not None and parcel.received < config.most_receives:
+            raise
+        logger.exception("the ledger does not answer: telling without it")
+        tell(happening, parcel, open_office(config, context, is_blind=True))
+
+
+def _is_settled(parcel: Parcel, error: Exception, config: Config) -> bool:
+    from notify.retry import is_settled
+    from notify.wiring import open_queue
+
+    return is_settled(parcel, error, open_queue(config), config.most_receives)
 
 
 def _rehearse(parcels: list[Parcel], config: Config, *, is_one: bool) -> dict[str, Any]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from trellis.errors import TrellisError
+
+if TYPE_CHECKING:  # loaded only when an event of ours comes
+    from trellis.events import BakeStateChange, RollbackStateChange, TaggingAuditCompleted
 
 
 class NotForUsError(TrellisError):
@@ -77,7 +81,16 @@ class FailedAction:
     execution_id: str | None = None
     """The action execution's own id, which a retry renews."""
     by: str | None = None
-    """Who ended it, where a person did."""
+    """Who ended it, where a person did: an ARN."""
+    environment: str | None = None
+    """The Elastic Beanstalk environment it deploys to."""
+    application: str | None = None
+    phase: str | None = None
+    """The phase of its build that failed."""
+    log_tail: tuple[str, ...] = ()
+    log_url: str | None = None
+    evidence: tuple[str, ...] = ()
+    """What its environment said about it, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,4 +148,113 @@ class ApprovalRequest:
     """What the approver is asked to look at."""
 
 
-Happening = ReleaseEvent | ApprovalRequest
+class BuildStatus(StrEnum):
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications-ref.html"""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    FAULT = "FAULT"
+    TIMED_OUT = "TIMED_OUT"
+    STOPPED = "STOPPED"
+    CLIENT_ERROR = "CLIENT_ERROR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildEvent:
+    """A build changed its state, or ended one of its phases."""
+
+    origin: Origin
+    project: str
+    status: BuildStatus
+    build_id: str | None = None
+    """`project:uuid`, as CodeBuild's API wants it."""
+    is_phase: bool = False
+    phase: str | None = None
+    """The phase that ended, or the one that failed: INSTALL, BUILD, …"""
+    reason: str | None = None
+    initiator: str | None = None
+    """`codepipeline/<name>` for a build that a pipeline started."""
+    log_url: str | None = None
+    source_version: str | None = None
+    number: int | None = None
+
+    @property
+    def pipeline(self) -> str | None:
+        prefix, _, name = (self.initiator or "").partition("/")
+        return name or None if prefix == "codepipeline" else None
+
+
+class AlarmState(StrEnum):
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmEvent:
+    """A CloudWatch alarm changed its state."""
+
+    origin: Origin
+    name: str
+    state: AlarmState
+    previous: AlarmState | None = None
+    reason: str | None = None
+    description: str | None = None
+    arn: str | None = None
+    metric: str | None = None
+    """`AWS/EC2 CPUUtilization`, or the rule of a composite alarm."""
+    dimensions: tuple[tuple[str, str], ...] = ()
+    suppressed: str | None = None
+    """Why the alarm's own actions were held back."""
+
+    @property
+    def environment(self) -> str | None:
+        return dict(self.dimensions).get("EnvironmentName")
+
+
+class Health(StrEnum):
+    """Elastic Beanstalk's enhanced health.
+
+    https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/health-enhanced-status.html
+    """
+
+    OK = "Ok"
+    INFO = "Info"
+    PENDING = "Pending"
+    UNKNOWN = "Unknown"
+    NO_DATA = "No Data"
+    WARNING = "Warning"
+    DEGRADED = "Degraded"
+    SEVERE = "Severe"
+    SUSPENDED = "Suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentEvent:
+    """Something happened to an Elastic Beanstalk environment."""
+
+    origin: Origin
+    application: str | None
+    environment: str | None
+    message: str
+    status: str | None = None
+    """Beanstalk's own word for it: `Environment update failed`."""
+    severity: str | None = None
+    """Beanstalk's own: its failures are INFO at times."""
+    health: Health | None = None
+    previous_health: Health | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnHappening:
+    """An event of ours, from rollback or the tagging audit."""
+
+    origin: Origin
+    event: RollbackStateChange | BakeStateChange | TaggingAuditCompleted
+
+
+Happening = (
+    ReleaseEvent | ApprovalRequest | BuildEvent | AlarmEvent | EnvironmentEvent | OwnHappening
+)

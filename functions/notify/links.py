@@ -20,5 +20,29 @@ def pipeline(region: str, name: str) -> str:
     return f"{_pipeline(region, name)}/view?region={region}"
 
 
+def build(region: str, project: str, build_id: str) -> str:
+    """One build; `build_id` is `project:uuid`."""
+    return (
+        f"https://{console_host(region)}/codesuite/codebuild/projects/{quote(project, safe='')}"
+        f"/build/{quote(build_id, safe='')}/?region={region}"
+    )
+
+
+def alarm(region: str, name: str) -> str:
+    """One alarm with its graph."""
+    return (
+        f"https://{console_host(region)}/cloudwatch/home?region={region}"
+        f"#alarmsV2:alarm/{quote(name, safe='')}"
+    )
+
+
+def application(region: str, name: str) -> str:
+    """An Elastic Beanstalk application with its environments: they are linked by id alone."""
+    return (
+        f"https://{console_host(region)}/elasticbeanstalk/home?region={region}"
+        f"#/application/overview?applicationName={quote(name, safe='')}"
+    )
+
+
 def _pipeline(region: str, name: str) -> str:
     return f"https://{console_host(region)}/codesuite/codepipeline/pipelines/{quote(name, safe='')}"

@@ -57,6 +57,14 @@ class Link:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One stage of a release on its way: its name, and how it stands in CodePipeline's word."""
+
+    name: str
+    state: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Everything a channel may show. Texts are clean of secrets, and may be long."""
@@ -81,6 +89,14 @@ class Notice:
     failure_reason: str | None = None
     tier: Tier | None = None
     incident: IncidentMove | None = None
+    incident_keys: tuple[str, ...] = ()
+    """The same for what opens an incident and what ends it."""
+    command: str | None = None
+    """What to run next, ready to paste."""
+    log_source: str | None = None
+    """Whose log the tail is from."""
+    track: tuple[Stop, ...] = ()
+    """The stages of its release, in their order, as far as they were seen."""
     may_repeat: bool = False
 
     def link(self, key: str) -> Link | None:

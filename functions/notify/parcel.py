@@ -26,6 +26,7 @@ class Parcel:
     """The queue's id; None where no queue was in the way."""
     body: str | None = None
     """As the queue holds it, to be sent on unchanged."""
+    receipt_handle: str | None = None
     received: int = 1
     """How often the queue has handed it out, this time included."""
 
@@ -63,6 +64,7 @@ def _from_record(record: Mapping[str, Any]) -> Parcel:
             subject=subject,
             message_id=_text(record.get("messageId")),
             body=_text(record["body"]),
+            receipt_handle=_text(record.get("receiptHandle")),
             received=_count(attributes.get("ApproximateReceiveCount")),
         )
     return Parcel(content=record)

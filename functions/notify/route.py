@@ -7,7 +7,8 @@ pattern can check it at deploy:
 
 A rule is `severity=channels` or `severity@environment=channels`. The first rule that fits decides.
 `all` is every channel that is set up, `none` is nobody; a severity that no rule names is told to
-nobody. PagerDuty hears only what opens or closes an incident, whatever the rules say.
+nobody. Of `all`, PagerDuty hears only what opens or ends an incident; what ends one goes there
+whatever the rules say, since it would stay open otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notify.notice import Notice, Severity, Tier
+from notify.notice import IncidentMove, Notice, Severity, Tier
 from trellis.errors import ConfigError
 
 SETTING = "NOTIFICATION_ROUTES"
@@ -102,21 +103,30 @@ def check(text: str, configured: Collection[Channel]) -> None:
 def route(notice: Notice, rules: tuple[Rule, ...], configured: Collection[Channel]) -> Routing:
     """The channels a notice goes to, in the order of `Channel`."""
     rule = next((rule for rule in rules if _fits(rule, notice)), None)
+    wanted = _wanted(rule, notice)
+    if notice.incident is IncidentMove.CLOSE:
+        wanted |= {Channel.PAGERDUTY}
+    found = tuple(channel for channel in Channel if channel in wanted and channel in configured)
+    kind = f"{notice.severity.value} notices"
+    if found:
+        return Routing(found, f"{kind} go there")
     if rule is None:
-        return Routing((), f"no rule tells anyone of {notice.severity.value} notices")
-    wanted = set(Channel) if rule.channels is None else rule.channels
-    if not wanted:
-        return Routing((), f"{notice.severity.value} notices are told to nobody")
-    found = tuple(
+        return Routing((), f"no rule tells anyone of {kind}")
+    return Routing(
+        (), f"no channel for {kind} is set up" if wanted else f"{kind} are told to nobody"
+    )
+
+
+def _wanted(rule: Rule | None, notice: Notice) -> set[Channel]:
+    if rule is None:
+        return set()
+    if rule.channels is not None:
+        return set(rule.channels)
+    return {
         channel
         for channel in Channel
-        if channel in wanted
-        and channel in configured
-        and (channel is not Channel.PAGERDUTY or notice.incident is not None)
-    )
-    if not found:
-        return Routing((), f"no channel for {notice.severity.value} notices is set up")
-    return Routing(found, f"{notice.severity.value} notices go there")
+        if channel is not Channel.PAGERDUTY or notice.incident is not None
+    }
 
 
 def _fits(rule: Rule, notice: Notice) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from notify.happening import Change, FailedAction, Level, ReleaseEvent, State
-from trellis.ledger import Sighting
+from trellis.ledger import Bake, Sighting
 
 _RANKS = {State.STARTED: 1, State.RESUMED: 2, State.STOPPING: 3}
 _LAST_RANK = 4
@@ -53,6 +53,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What an environment runs."""
+
+    environment: str
+    version_label: str | None = None
+    health: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A manual approval: what the approver is asked to look at, and who answered what."""
+
+    asks: str | None = None
+    url: str | None = None
+    by: str | None = None
+    """Who answered: an ARN."""
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """What is known of a release: what was seen of it, and what AWS said when asked."""
 
@@ -61,6 +82,13 @@ class Story:
     """Every failed action by CodePipeline's word; None where it did not answer."""
     trigger: str | None = None
     change: Change | None = None
+    running: tuple[Running, ...] = ()
+    """What the environments of the release run now."""
+    approval: Approval | None = None
+    """The approval that an event is about, by CodePipeline's word."""
+    bakes: tuple[Bake, ...] = ()
+    is_rollback: bool = False
+    """Whether CodePipeline itself calls the execution a rollback."""
 
     def seen(self, subject: str) -> Sighting | None:
         return next((one for one in self.sightings if one.subject == subject), None)
@@ -166,10 +194,10 @@ def failed_actions(event: ReleaseEvent, story: Story) -> tuple[FailedAction, ...
     )
     for one in (*(story.failed_actions or ()), *own, *_seen_failures(event, story)):
         key = (one.stage, one.name)
-        found[key] = _merged(found[key], one) if key in found else one
+        found[key] = merged(found[key], one) if key in found else one
     for told in event.failed_actions:
         key = (told.stage or event.stage, told.name)
-        found[key] = _merged(found[key], told) if key in found else replace(told, stage=key[0])
+        found[key] = merged(found[key], told) if key in found else replace(told, stage=key[0])
     return tuple(found[key] for key in sorted(found, key=lambda key: (key[0] or "", key[1])))
 
 
@@ -192,9 +220,10 @@ def _seen_failures(event: ReleaseEvent, story: Story) -> tuple[FailedAction, ...
     )
 
 
-def _merged(first: FailedAction, second: FailedAction) -> FailedAction:
-    return FailedAction(
-        name=first.name,
+def merged(first: FailedAction, second: FailedAction) -> FailedAction:
+    """One failed action from two accounts of it; where both speak, the first is believed."""
+    return replace(
+        first,
         stage=first.stage or second.stage,
         reason=first.reason or second.reason,
         url=first.url or second.url,
@@ -311,6 +340,19 @@ def _judge_failure(event: ReleaseEvent, story: Story, *, has_waited: bool) -> Ve
     if story.failed_actions is None and not event.failed_actions:
         return Verdict(Step.WAIT, "CodePipeline did not say which actions failed", fact)
     return Verdict(Step.TELL, "the release failed", fact)
+
+
+def is_expired(failed: FailedAction) -> bool:
+    """Whether a failed approval was answered by nobody.
+
+    CodePipeline says FAILED for a rejection and for a timeout alike
+    (https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html);
+    a rejection has a person, a timeout has words for it and nobody.
+    """
+    words = (failed.reason or "").lower()
+    return failed.by is None and any(
+        mark in words for mark in ("timed out", "timeout", "expired", "time-out")
+    )
 
 
 def names(failed: Sequence[FailedAction]) -> tuple[str, ...]:

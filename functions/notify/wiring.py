@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -10,55 +11,120 @@ from typing import Any
 from notify import route
 from notify.channels.email import Email, Pace
 from notify.config import Config
-from notify.deliver import Desk
+from notify.deliver import Desk, Sender
 from notify.gather import Gatherer
 from notify.queue import NotifyQueue
 from notify.workflow import Office
+from trellis.errors import ConfigError
 from trellis.ledger import Ledger
 from trellis.observability import count, logger
 from trellis.session import Clients
-from trellis.table import DynamoTable
+from trellis.table import BlankTable, DynamoTable
 
 _EMAILS_A_SECOND = 4
 """Two workers at most: together they stay below SNS's ten e-mails a second for an account."""
 
 _ASKING_SECONDS = 2
+_SECRET_KEPT_SECONDS = 300
 _SHORTEST_LIFE = timedelta(seconds=30)
 
 
+@dataclass(frozen=True, slots=True)
+class _Fittings:
+    """What lives as long as the execution environment."""
+
+    clients: Clients
+    email: Email
+    gatherer: Gatherer
+    ledger: Ledger
+
+
 @cache
-def _made(config: Config) -> tuple[Clients, Email]:
+def _fittings(config: Config) -> _Fittings:
     clients = Clients(config.region)
-    email = Email(
-        lambda: clients.get("sns", attempts=1),
-        config.topic_arn,
-        Pace(_EMAILS_A_SECOND, time.monotonic, time.sleep),
-    )
-    return clients, email
-
-
-def open_office(config: Config, context: Any) -> Office:
-    """The office for one invocation; `context` is Lambda's, and says how long it may take."""
-    clients, email = _made(config)
-    remaining = getattr(context, "get_remaining_time_in_millis", None)
-    life = timedelta(milliseconds=remaining()) if remaining else _SHORTEST_LIFE
-    return Office(
-        config=config,
-        rules=route.parse(config.routes),
+    return _Fittings(
+        clients=clients,
+        email=Email(
+            lambda: clients.get("sns", attempts=1),
+            config.topic_arn,
+            Pace(_EMAILS_A_SECOND, time.monotonic, time.sleep),
+        ),
         gatherer=Gatherer(
             lambda service: clients.get(service, timeout_seconds=_ASKING_SECONDS, attempts=1),
             _unanswered,
+            time.monotonic,
         ),
-        senders=[email],
-        queue=NotifyQueue(clients.get("sqs"), config.queue_url) if config.queue_url else None,
+        ledger=Ledger(DynamoTable(clients.get("dynamodb"), config.ledger_table)),
+    )
+
+
+def open_office(config: Config, context: Any, *, is_blind: bool = False) -> Office:
+    """The office for one invocation; `context` is Lambda's, and says how long it may take.
+
+    A blind office has no ledger: it is for a last try when the ledger does not answer.
+    """
+    fittings = _fittings(config)
+    ledger = Ledger(BlankTable()) if is_blind else fittings.ledger
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    life = timedelta(milliseconds=remaining()) if remaining else _SHORTEST_LIFE
+    chat, problem = _chat(config, ledger)
+    return Office(
+        config=config,
+        rules=route.parse(config.routes),
+        gatherer=fittings.gatherer,
+        senders=[fittings.email, *chat],
+        problem=problem,
+        queue=open_queue(config),
         desk=Desk(
-            ledger=Ledger(DynamoTable(clients.get("dynamodb"), config.ledger_table)),
+            ledger=ledger,
             owner=str(getattr(context, "aws_request_id", "by hand")),
             now=lambda: datetime.now(UTC),
             sleep=time.sleep,
             deadline=datetime.now(UTC) + life,
+            is_blind=is_blind,
         ),
     )
+
+
+def open_queue(config: Config) -> NotifyQueue | None:
+    """The queue this function is fed by, if it is told which."""
+    if config.queue_url is None:
+        return None
+    client = _fittings(config).clients.get("sqs")
+    return NotifyQueue(client, config.queue_url, config.dead_letter_url)
+
+
+def _chat(config: Config, ledger: Ledger) -> tuple[list[Sender], Exception | None]:
+    """The channels beside e-mail; where their settings are wrong, e-mail goes out all the same."""
+    try:
+        if config.chat_secret_arn is None:
+            route.check(config.routes, [route.Channel.EMAIL])
+            return [], None
+        from notify.chat import ChatSettings, senders
+
+        settings = ChatSettings.from_secret(_secret(config, config.chat_secret_arn))
+        route.check(config.routes, [route.Channel.EMAIL, *settings.channels()])
+        return senders(settings, lambda: ledger), None
+    except ConfigError as err:
+        logger.error("the chat channels are not set up", reason=str(err))
+        return [], err
+
+
+def _secret(config: Config, arn: str) -> str:
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    try:
+        found = _provider(config).get(arn, max_age=_SECRET_KEPT_SECONDS)
+    except GetParameterError as err:
+        raise ConfigError("CHAT_SECRET_ARN", arn, f"let this function read it: {err}") from err
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+@cache
+def _provider(config: Config) -> Any:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+    return SecretsProvider(boto3_client=_fittings(config).clients.get("secretsmanager"))
 
 
 def _unanswered(question: str, error: Exception) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
-from notify.compose import approval_notice, release_notice
+from notify.compose import compose
 from notify.config import Config
-from notify.deliver import Desk, Sender, Told, deliver
+from notify.deliver import DeliveryError, Desk, Sender, Told, deliver
 from notify.gather import Gatherer
-from notify.happening import ApprovalRequest, Happening, ReleaseEvent
-from notify.notice import Notice
+from notify.happening import Happening, Level, OwnHappening, ReleaseEvent, State
+from notify.identity import identity
+from notify.notice import IncidentMove, Notice
 from notify.parcel import Parcel
-from notify.route import Rule, route
+from notify.route import Channel, Rule, route
 from notify.story import (
     Occasion,
     Step,
@@ -28,14 +29,24 @@ from notify.story import (
     true_occasion,
     waits_for_its_stage,
 )
-from trellis.ledger import FailedRun, about_happening, about_release
+from trellis.ledger import Bake, FailedRun, Incident, Sighting, about_happening, about_release
 from trellis.observability import count, logger
+
+_MOST_REDRAWS = 3
 
 
 class Queue(Protocol):
     """Where an event goes to come again later."""
 
     def defer(self, content: Mapping[str, object], seconds: int, reason: str) -> None: ...
+
+
+@runtime_checkable
+class Board(Protocol):
+    """A channel that keeps one message per release."""
+
+    def show(self, about: str, card: Notice) -> bool:
+        """Bring a release's message up to date; False where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,47 +57,67 @@ class Office:
     rules: tuple[Rule, ...]
     gatherer: Gatherer
     senders: Sequence[Sender]
-    queue: Queue | None
     desk: Desk
+    queue: Queue | None = None
+    problem: Exception | None = None
+    """Why the channels beside e-mail are not there though they should be."""
+
+    @property
+    def board(self) -> Board | None:
+        return next((sender for sender in self.senders if isinstance(sender, Board)), None)
+
+    def has(self, channel: Channel) -> bool:
+        return any(sender.channel is channel for sender in self.senders)
 
 
 def tell(happening: Happening, parcel: Parcel, office: Office) -> None:
     """Tell people what happened, if there is anything to tell.
 
-    Raises DeliveryError where a channel does not have what it should.
+    Raises DeliveryError where a channel does not have what it should, LedgerError where the
+    ledger does not answer.
     """
     match happening:
         case ReleaseEvent() as event:
             _tell_release(event, parcel, office)
-        case ApprovalRequest() as request:
-            notice = approval_notice(request)
-            about = about_happening(f"{request.pipeline}#{request.stage}#{request.action}")
-            _send(notice, Told(about=about, fact=f"approval#{request.token}"), office)
+        case OwnHappening() as own:
+            release = _remembered(own, office)
+            about, fact = identity(own)
+            told = Told(about=about, fact=fact, card=_card(release, office) if release else None)
+            _send(compose(own), told, office)
+            if release:
+                _show(release, office)
+        case other:
+            about, fact = identity(other)
+            _send(compose(other), Told(about=about, fact=fact), office)
 
 
 def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
     has_waited = parcel.is_deferred or office.queue is None
-    ledger, now = office.desk.ledger, office.desk.now()
-    if event.execution_id is None:
+    ledger = office.desk.ledger
+    if event.execution_id is not None:
+        ledger.see(sighting(event, office.desk.now()))
+    if occasion(event) is Occasion.PROGRESS or waits_for_its_stage(event, has_waited=has_waited):
         story = Story()
+    elif event.execution_id is None:
+        story = office.gatherer.story(event, ())
     else:
-        ledger.see(sighting(event, now))
-        if occasion(event) is Occasion.PROGRESS:
-            return _log(event, judge(event, Story(), has_waited=has_waited))
-        if waits_for_its_stage(event, has_waited=has_waited):
-            story = Story()
-        else:
-            seen = ledger.sightings(event.pipeline, event.execution_id)
-            story = office.gatherer.story(event, seen)
+        seen = ledger.sightings(event.pipeline, event.execution_id)
+        bakes = (
+            ledger.bakes(event.pipeline, event.execution_id)
+            if occasion(event) is Occasion.APPROVAL_WANTED
+            else ()
+        )
+        story = office.gatherer.story(event, seen, bakes)
     verdict = judge(event, story, has_waited=has_waited)
     _log(event, verdict)
     match verdict.step:
         case Step.SKIP:
-            return None
+            _end_incident(event, office)
         case Step.WAIT:
-            return _defer(event, parcel, verdict, office)
+            _defer(event, parcel, verdict, office)
         case Step.TELL:
-            return _tell_occasion(event, story, verdict, office)
+            _tell_occasion(event, story, verdict, office)
+    _show(event, office)
 
 
 def _defer(event: ReleaseEvent, parcel: Parcel, verdict: Verdict, office: Office) -> None:
@@ -106,19 +137,66 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     at = event.origin.at or office.desk.now()
     if told is Occasion.FAILED:
         ledger.add_failed_run(_failed_run(event, story, at))
-    recovered_from = (
-        len(ledger.failed_runs(event.pipeline, at)) if told is Occasion.SUCCEEDED else 0
-    )
-    notice = release_notice(event, story, recovered_from)
+    is_through = told is Occasion.SUCCEEDED
+    recovered_from = len(ledger.failed_runs(event.pipeline, at)) if is_through else 0
+    notice = compose(event, story, recovered_from)
+    if office.has(Channel.PAGERDUTY):
+        notice = _with_incident(event, notice, at, office)
+    failed = failed_actions(event, story) if told in (Occasion.FAILED, Occasion.REJECTED) else ()
     about = (
         about_release(event.pipeline, event.execution_id)
         if event.execution_id
-        else about_happening(f"{event.pipeline}#{at.astimezone(UTC).isoformat()}")
+        else about_happening(f"{event.pipeline}#{at.isoformat()}")
     )
-    failed = failed_actions(event, story) if told in (Occasion.FAILED, Occasion.REJECTED) else ()
-    _send(notice, Told(about=about, fact=verdict.fact, names=names(failed)), office)
-    if told is Occasion.SUCCEEDED:
+    _send(
+        notice,
+        Told(
+            about=about,
+            fact=verdict.fact,
+            names=names(failed),
+            card=_card(event, office),
+            is_begin=told is Occasion.STARTED,
+        ),
+        office,
+    )
+    if is_through:
         ledger.recover(event.pipeline, at)
+        for incident in ledger.incidents(event.pipeline) if notice.incident else ():
+            ledger.close_incident(incident)
+
+
+def _with_incident(event: ReleaseEvent, notice: Notice, at: datetime, office: Office) -> Notice:
+    """Remember the page that a failure opens; find those that a success ends."""
+    ledger = office.desk.ledger
+    if notice.incident is IncidentMove.OPEN and notice.incident_keys:
+        ledger.open_incident(
+            Incident(
+                pipeline=event.pipeline,
+                stage=notice.stage or "",
+                key=notice.incident_keys[0],
+                at=at,
+            )
+        )
+        return notice
+    if event.level is not Level.PIPELINE or event.state is not State.SUCCEEDED:
+        return notice
+    keys = tuple(incident.key for incident in ledger.incidents(event.pipeline))
+    return replace(notice, incident=IncidentMove.CLOSE, incident_keys=keys) if keys else notice
+
+
+def _end_incident(event: ReleaseEvent, office: Office) -> None:
+    """End the page of a stage that works again."""
+    is_mended = event.level is Level.STAGE and event.state is State.SUCCEEDED
+    if not is_mended or not office.has(Channel.PAGERDUTY) or event.stage is None:
+        return
+    ledger = office.desk.ledger
+    for incident in ledger.incidents(event.pipeline, event.stage):
+        if event.origin.at is not None and incident.at > event.origin.at:
+            continue
+        notice = replace(compose(event), incident=IncidentMove.CLOSE, incident_keys=(incident.key,))
+        about = about_release(event.pipeline, event.execution_id or "")
+        _send(notice, Told(about=about, fact=f"mended#{event.stage}#{event.attempt}"), office)
+        ledger.close_incident(incident)
 
 
 def _failed_run(event: ReleaseEvent, story: Story, at: datetime) -> FailedRun:
@@ -129,6 +207,79 @@ def _failed_run(event: ReleaseEvent, story: Story, at: datetime) -> FailedRun:
         stage=event.stage or next((one.stage for one in failed if one.stage), None) or "",
         at=at,
     )
+
+
+def _remembered(own: OwnHappening, office: Office) -> ReleaseEvent | None:
+    """Keep what an event of ours says about a release, and name the release."""
+    from trellis.events import BakeStateChange, TaggingAuditCompleted
+
+    event, ledger = own.event, office.desk.ledger
+    if isinstance(event, TaggingAuditCompleted) or not event.execution_id:
+        return None
+    if isinstance(event, BakeStateChange):
+        ledger.set_bake(
+            Bake(
+                pipeline=event.pipeline,
+                execution_id=event.execution_id,
+                environment=event.environment,
+                state=event.state.value,
+                reason=event.reason,
+                at=event.at,
+                until=event.until,
+                health=event.health,
+            )
+        )
+    else:
+        ledger.see(
+            Sighting(
+                pipeline=event.pipeline,
+                execution_id=event.execution_id,
+                subject=f"rollback/{event.stage}",
+                state=event.state.value,
+                order=event.at.isoformat(timespec="microseconds"),
+                at=event.at,
+                details=(("reason", event.reason[:1000]),),
+            )
+        )
+    return ReleaseEvent(
+        origin=own.origin,
+        level=Level.PIPELINE,
+        pipeline=event.pipeline,
+        state=State.STARTED,
+        execution_id=event.execution_id,
+    )
+
+
+def _card(event: ReleaseEvent, office: Office) -> Notice | None:
+    """Where a release is now, for a channel that keeps one message of it."""
+    if office.board is None or event.execution_id is None:
+        return None
+    from notify.compose.card import card
+
+    return card(event, office.desk.ledger.sightings(event.pipeline, event.execution_id))
+
+
+def _show(event: ReleaseEvent, office: Office) -> None:
+    """Bring the release's one message up to date.
+
+    Two workers may do so at once: whoever wrote looks again whether more was seen meanwhile, so
+    that the newest state is what stays. A step that could not be shown is shown by the next one;
+    what matters is told in the thread too.
+    """
+    board = office.board
+    if board is None or event.execution_id is None:
+        return
+    about = about_release(event.pipeline, event.execution_id)
+    shown: Notice | None = None
+    try:
+        for _ in range(_MOST_REDRAWS):
+            card = _card(event, office)
+            if card is None or card == shown or not board.show(about, card):
+                return
+            shown = card
+    except DeliveryError as err:
+        logger.warning("the release's message was not brought up to date", reason=str(err))
+        count("CardsNotShown")
 
 
 def _send(notice: Notice, told: Told, office: Office) -> None:
@@ -142,6 +293,8 @@ def _send(notice: Notice, told: Told, office: Office) -> None:
     )
     wanted = [sender for sender in office.senders if sender.channel in routing.channels]
     deliver(notice, told, wanted, office.desk)
+    if office.problem is not None and wanted:
+        raise DeliveryError(f"the chat channels are not set up: {office.problem}")
 
 
 def _log(event: ReleaseEvent, verdict: Verdict) -> None:

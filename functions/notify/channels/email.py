@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from notify.deliver import RefusedError, UncertainError
+from notify.deliver import Delivery, RefusedError, UncertainError
 from notify.notice import Notice, Severity
 from notify.route import Channel
 from notify.wording import clean, cut, cut_bytes, one_line
@@ -65,11 +65,12 @@ class Email:
     """
 
     channel = Channel.EMAIL
+    knows_repeats = False
 
     def __init__(self, client: Callable[[], Any], topic_arn: str, pace: Pace) -> None:
         self._client, self._topic_arn, self._pace = client, topic_arn, pace
 
-    def send(self, notice: Notice, delivery_id: str) -> str:
+    def send(self, notice: Notice, delivery: Delivery) -> str:
         """Publish a notice and return the id SNS gave it."""
         from botocore.exceptions import (
             BotoCoreError,
@@ -108,13 +109,14 @@ def _body(notice: Notice) -> str:
         paragraphs.append("This message may repeat one you have already had.")
     if notice.facts:
         paragraphs.append("\n".join(_fact(fact.name, fact.value) for fact in notice.facts))
-    if notice.next_steps:
-        paragraphs.append(_next_steps(notice.next_steps))
+    if notice.next_steps or notice.command:
+        paragraphs.append(_next_steps(notice))
     if notice.links:
         paragraphs.append("\n".join(f"{one_line(one.label)}:\n{one.url}" for one in notice.links))
     if notice.log_tail:
         lines = "\n".join(f"  {cut(clean(line), _MOST_LOG_LINE)}" for line in notice.log_tail)
-        paragraphs.append(f"The end of the log\n{lines}")
+        of = f" of {one_line(notice.log_source)}" if notice.log_source else ""
+        paragraphs.append(f"The end of the log{of}\n{lines}")
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -126,5 +128,8 @@ def _fact(name: str, value: str) -> str:
     return f"{name}: {shown}"
 
 
-def _next_steps(steps: tuple[str, ...]) -> str:
-    return "What to do next\n" + "\n".join(f"- {one_line(step)}" for step in steps)
+def _next_steps(notice: Notice) -> str:
+    lines = ["What to do next", *(f"- {one_line(step)}" for step in notice.next_steps)]
+    if notice.command:
+        lines += ["", f"    {one_line(notice.command)}"]
+    return "\n".join(lines)

@@ -30,23 +30,62 @@ def recognise(content: object, subject: str | None = None) -> Happening:
     that nothing here knows. Neither text quotes the event: job events carry credentials.
     """
     if isinstance(content, str):
-        raise UnrecognisedError(f"a text of {len(content)} characters that is no JSON")
+        return _mail(content, subject)
     if not isinstance(content, Mapping):
         raise UnrecognisedError(f"a JSON {type(content).__name__}, which no event is")
     if "CodePipeline.job" in content:
         raise NotForUsError("a CodePipeline job is for its worker alone: it carries credentials")
-    source = content.get("source")
     if isinstance(content.get("approval"), Mapping):
         from notify.recognise.pipeline import approval_request
 
         return approval_request(content)
-    if source == "aws.codepipeline":
-        from notify.recognise.pipeline import release_event
+    if "alarmData" in content:
+        raise NotForUsError(
+            "an alarm called this function itself: alarms are told when they come through "
+            "EventBridge or a topic"
+        )
+    if "AlarmName" in content and "NewStateValue" in content:
+        from notify.recognise.alarm import alarm_message
 
-        return release_event(content)
-    if isinstance(source, str) and source in _IGNORED_SOURCES:
-        raise NotForUsError(_IGNORED_SOURCES[source])
-    raise UnrecognisedError(_looks_like(content))
+        return alarm_message(content)
+    return _event(content)
+
+
+def _mail(text: str, subject: str | None) -> Happening:
+    from notify.recognise.beanstalk import beanstalk_mail
+
+    found = beanstalk_mail(text, subject)
+    if found is None:
+        raise UnrecognisedError(f"a text of {len(text)} characters that is no JSON")
+    return found
+
+
+def _event(event: Mapping[str, Any]) -> Happening:
+    match event.get("source"):
+        case "aws.codepipeline":
+            from notify.recognise.pipeline import release_event
+
+            return release_event(event)
+        case "aws.codebuild":
+            from notify.recognise.build import build_event
+
+            return build_event(event)
+        case "aws.cloudwatch":
+            from notify.recognise.alarm import alarm_event
+
+            return alarm_event(event)
+        case "aws.elasticbeanstalk":
+            from notify.recognise.beanstalk import environment_event
+
+            return environment_event(event)
+        case "trellis":
+            from notify.recognise.own import own_event
+
+            return own_event(event)
+        case str() as source if source in _IGNORED_SOURCES:
+            raise NotForUsError(_IGNORED_SOURCES[source])
+        case _:
+            raise UnrecognisedError(_looks_like(event))
 
 
 def _looks_like(content: Mapping[str, Any]) -> str:

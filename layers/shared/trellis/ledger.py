@@ -9,7 +9,12 @@ order is time order.
     environment#<name>              known-good                      the version to go back to
     environment#<name>              quarantine#<revision>           a revision never to go back to
     environment#<name>              rollback#<time>#<watch>         one rollback, for the cap
+    environment#<name>              label#<version label>           the revision that a label holds
+    environment#<name>              helm                            who is changing it now
+    environment#<name>              hold                            a release that waits for a person
     claim#<action execution id>     watch                           who watches a deployment
+    claim#<action execution id>     act                             the way back that was taken
+    pipeline#<name>                 watch#<action execution id>     a watch that has not ended
     pipeline#<name>                 freeze#<stage>                  a transition that we disabled
     pipeline#<name>                 failing#<time>#<execution>      a failed run, not recovered yet
     pipeline#<name>                 recovered                       the last run that succeeded
@@ -38,6 +43,8 @@ SCHEMA = 1
 _RELEASE_KEPT = timedelta(days=90)
 _ROLLBACK_KEPT = timedelta(days=90)
 _CLAIM_KEPT = timedelta(days=60)
+_LABEL_KEPT = timedelta(days=760)
+"""Longer than the longest rollback horizon."""
 
 _TRIES = 5
 
@@ -89,6 +96,55 @@ class Claim:
     action_execution_id: str
     holder: str
     environment: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWatch:
+    """A watch that has not ended; whoever holds it may be dead."""
+
+    pipeline: str
+    stage: str
+    action: str
+    execution_id: str
+    action_execution_id: str
+    environment: str
+    holder: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """The way back that a watch took, written down before it is taken."""
+
+    action_execution_id: str
+    route: str
+    """One of `trellis.events.RollbackRoute`."""
+    target: str
+    """The execution that RollbackStage goes to, or the version label that is deployed."""
+    revision: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helm:
+    """Who is changing an environment. Two rollbacks of one environment at once are one too many."""
+
+    environment: str
+    holder: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A bad release that is marked as not safe to roll back, until a person decides."""
+
+    environment: str
+    pipeline: str
+    stage: str
+    execution_id: str
+    action_execution_id: str
+    reason: str
     at: datetime
 
 
@@ -319,6 +375,7 @@ class Ledger:
                 holder=claim.holder,
                 environment=claim.environment,
                 at=_iso(claim.at),
+                version=1,
                 expires_at=_expiry(claim.at, _CLAIM_KEPT),
             )
         )
@@ -338,6 +395,168 @@ class Ledger:
             environment=_text(item, "environment"),
             at=_time(item, "at"),
         )
+
+    def take_over(self, claim: Claim, dead: str) -> Claim:
+        """Take a deployment's watch over from a holder that is dead; returns the claim that holds.
+
+        Of several that try, one gets it.
+        """
+        key = f"claim#{claim.action_execution_id}"
+        standing = self._get(key, "watch")
+        if standing is None:
+            return self.claim(claim)
+        found = replace(claim, holder=_text(standing, "holder"), at=_time(standing, "at"))
+        if found.holder != dead:
+            return found
+        version = _whole(standing, "version") or 1
+        taken = {
+            **standing,
+            "holder": claim.holder,
+            "at": _iso(claim.at),
+            "version": version + 1,
+            "expires_at": _expiry(claim.at, _CLAIM_KEPT),
+        }
+        if self._table.replace(taken, version):
+            return claim
+        return self.take_over(claim, dead)
+
+    def open_watch(self, watch: OpenWatch) -> None:
+        """Remember a watch until it is closed, so that one that dies is found."""
+        self._table.put(
+            _stamped(
+                f"pipeline#{watch.pipeline}",
+                f"watch#{watch.action_execution_id}",
+                stage=watch.stage,
+                action=watch.action,
+                execution_id=watch.execution_id,
+                action_execution_id=watch.action_execution_id,
+                environment=watch.environment,
+                holder=watch.holder,
+                at=_iso(watch.at),
+                expires_at=_expiry(watch.at, _CLAIM_KEPT),
+            )
+        )
+
+    def open_watches(self, pipeline: str) -> list[OpenWatch]:
+        """The watches of a pipeline that have not ended."""
+        return [
+            OpenWatch(
+                pipeline=pipeline,
+                stage=_text(item, "stage"),
+                action=_text(item, "action"),
+                execution_id=_text(item, "execution_id"),
+                action_execution_id=_text(item, "action_execution_id"),
+                environment=_text(item, "environment"),
+                holder=_text(item, "holder"),
+                at=_time(item, "at"),
+            )
+            for item in self._query(f"pipeline#{pipeline}", "watch#")
+        ]
+
+    def close_watch(self, pipeline: str, action_execution_id: str) -> None:
+        """Forget a watch that ended."""
+        self._table.delete(f"pipeline#{pipeline}", f"watch#{action_execution_id}")
+
+    def begin_act(self, act: Act) -> Act:
+        """Write down the way back before it is taken, and return the one that stands.
+
+        Another one stands where a watch that died had begun it: then its truth is looked up first.
+        """
+        standing = self._table.create(
+            _stamped(
+                f"claim#{act.action_execution_id}",
+                "act",
+                route=act.route,
+                target=act.target,
+                revision=act.revision,
+                at=_iso(act.at),
+                expires_at=_expiry(act.at, _CLAIM_KEPT),
+            )
+        )
+        return act if standing is None else _act(act.action_execution_id, _check(standing))
+
+    def act(self, action_execution_id: str) -> Act | None:
+        """The way back that was begun for a deployment, if one was."""
+        item = self._get(f"claim#{action_execution_id}", "act")
+        return None if item is None else _act(action_execution_id, item)
+
+    def drop_act(self, action_execution_id: str) -> None:
+        """Forget a way back that surely was not taken."""
+        self._table.delete(f"claim#{action_execution_id}", "act")
+
+    # Environments again: labels, who steers, what is held.
+
+    def set_revision(self, environment: str, label: str, revision: str, at: datetime) -> None:
+        """Remember which revision a version label holds: CodePipeline makes a new one each time."""
+        self._table.put(
+            _stamped(
+                f"environment#{environment}",
+                f"label#{label}",
+                label=label,
+                revision=revision,
+                at=_iso(at),
+                expires_at=_expiry(at, _LABEL_KEPT),
+            )
+        )
+
+    def revisions(self, environment: str) -> dict[str, str]:
+        """The revisions of an environment's version labels, as far as they were seen."""
+        return {
+            _text(item, "label"): _text(item, "revision")
+            for item in self._query(f"environment#{environment}", "label#")
+        }
+
+    def take_helm(self, helm: Helm) -> Helm:
+        """Begin to change an environment, and return who is changing it now."""
+        standing = self._table.create(
+            _stamped(
+                f"environment#{helm.environment}", "helm", holder=helm.holder, at=_iso(helm.at)
+            )
+        )
+        if standing is None:
+            return helm
+        _check(standing)
+        return replace(helm, holder=_text(standing, "holder"), at=_time(standing, "at"))
+
+    def leave_helm(self, environment: str, holder: str) -> None:
+        """Stop changing an environment; another's helm is left alone."""
+        standing = self._get(f"environment#{environment}", "helm")
+        if standing is not None and standing["holder"] == holder:
+            self._table.delete(f"environment#{environment}", "helm")
+
+    def set_hold(self, hold: Hold) -> None:
+        """Remember a release that waits for a person."""
+        self._table.put(
+            _stamped(
+                f"environment#{hold.environment}",
+                "hold",
+                pipeline=hold.pipeline,
+                stage=hold.stage,
+                execution_id=hold.execution_id,
+                action_execution_id=hold.action_execution_id,
+                reason=hold.reason,
+                at=_iso(hold.at),
+            )
+        )
+
+    def hold(self, environment: str) -> Hold | None:
+        """The release that waits for a person, if one does."""
+        item = self._get(f"environment#{environment}", "hold")
+        if item is None:
+            return None
+        return Hold(
+            environment=environment,
+            pipeline=_text(item, "pipeline"),
+            stage=_text(item, "stage"),
+            execution_id=_text(item, "execution_id"),
+            action_execution_id=_text(item, "action_execution_id"),
+            reason=_text(item, "reason"),
+            at=_time(item, "at"),
+        )
+
+    def release_hold(self, environment: str) -> None:
+        """Forget a hold that a person decided."""
+        self._table.delete(f"environment#{environment}", "hold")
 
     # Pipelines: what is frozen, what is failing.
 
@@ -562,6 +781,16 @@ def _check(item: Item) -> Item:
     if not isinstance(schema, int) or schema > SCHEMA:
         raise SchemaError(f"the ledger item {item.get('sk')!r}", schema, str(SCHEMA))
     return item
+
+
+def _act(action_execution_id: str, item: Item) -> Act:
+    return Act(
+        action_execution_id=action_execution_id,
+        route=_text(item, "route"),
+        target=_text(item, "target"),
+        revision=_text(item, "revision"),
+        at=_time(item, "at"),
+    )
 
 
 def _message_item(message: Message, now: datetime) -> Item:

@@ -67,7 +67,7 @@ class Stack:
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     handler._config.cache_clear()
-    wiring._made.cache_clear()
+    wiring._fittings.cache_clear()
     with mock_aws():
         made = Stack()
         monkeypatch.setenv("AWS_ENDPOINT_URL_CODEPIPELINE", "http://127.0.0.1:9")
@@ -78,7 +78,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         monkeypatch.setenv("SILENT_API_WAIT_SECONDS", "0")
         yield made
     handler._config.cache_clear()
-    wiring._made.cache_clear()
+    wiring._fittings.cache_clear()
 
 
 def handle(event: dict[str, Any]) -> dict[str, Any]:
@@ -147,12 +147,12 @@ def test_only_what_was_not_delivered_comes_again(
 ) -> None:
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:gone")
     handler._config.cache_clear()
-    wiring._made.cache_clear()
+    wiring._fittings.cache_clear()
     answer = handle(in_queue(sample("stage-started"), sample("approval-requested")))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", stack.topic)
     handler._config.cache_clear()
-    wiring._made.cache_clear()
+    wiring._fittings.cache_clear()
     handle(in_queue(sample("approval-requested"), received=2))
     (mail,) = stack.mails()
     assert "may repeat" not in mail["Message"]

@@ -1,0 +1,155 @@
+"""PagerDuty, by its Events API v2.
+
+A summary has at most 1,024 characters, a dedup key 255, a body 512 KB
+(https://developer.pagerduty.com/docs/events-api-v2-overview). An incident is named after account,
+Region, pipeline and stage: the next success of the stage resolves it, and a repeat adds nothing.
+What neither opens nor ends an incident is a change event
+(https://developer.pagerduty.com/docs/send-change-event).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from notify.channels.http import Post
+from notify.deliver import Delivery, UncertainError
+from notify.notice import IncidentMove, Notice, Severity
+from notify.route import Channel
+from notify.wording import clean, cut, cut_bytes, one_line
+
+EVENTS = "https://events.pagerduty.com"
+MOST_SUMMARY = 1024
+MOST_KEY = 255
+MOST_BYTES = 512 * 1024
+
+_SEVERITIES = {
+    Severity.CRITICAL: "critical",
+    Severity.ERROR: "error",
+    Severity.ACTION: "warning",
+    Severity.WARNING: "warning",
+}
+_LONGEST_DETAIL_BYTES = 8000
+_LONGEST_URL = 2000
+
+
+def render(notice: Notice) -> list[dict[str, Any]]:
+    """The events to send: one, or one for each incident that a success ends."""
+    match notice.incident:
+        case IncidentMove.OPEN:
+            keys = notice.incident_keys or (notice.headline,)
+            return [{"event_action": "trigger", "dedup_key": dedup_key(keys[0]), **_alert(notice)}]
+        case IncidentMove.CLOSE:
+            return [
+                {"event_action": "resolve", "dedup_key": dedup_key(key)}
+                for key in notice.incident_keys
+            ]
+        case None:
+            return [_change(notice)]
+
+
+def dedup_key(key: str) -> str:
+    """An incident's name; one that is too long is told apart by a hash of the whole."""
+    plain = one_line(key)
+    if len(plain.encode()) <= MOST_KEY:
+        return plain
+    digest = hashlib.sha256(key.encode(errors="replace")).hexdigest()
+    return f"{cut_bytes(plain, MOST_KEY - 70)}#{digest}"
+
+
+class PagerDuty:
+    """One service's integration, as a channel."""
+
+    channel = Channel.PAGERDUTY
+    knows_repeats = True
+
+    def __init__(self, routing_key: str, post: Post, events: str = EVENTS) -> None:
+        self._routing_key, self._post, self._events = routing_key, post, events
+
+    def send(self, notice: Notice, delivery: Delivery) -> str:
+        """Send an event, or the few that end several incidents, and return the last one's key."""
+        sent = delivery.id
+        for event in render(notice):
+            path = "/v2/enqueue" if "event_action" in event else "/v2/change/enqueue"
+            body = json.dumps({"routing_key": self._routing_key, **event}, ensure_ascii=False)
+            answer = self._post(
+                self._events + path, body.encode(), {"Content-Type": "application/json"}
+            )
+            try:
+                said = json.loads(answer.body)
+            except ValueError as err:
+                raise UncertainError("PagerDuty answered with what is no JSON") from err
+            if not isinstance(said, dict) or said.get("status") != "success":
+                raise UncertainError("PagerDuty did not say that it took the event")
+            sent = str(said.get("dedup_key") or sent)
+        return sent
+
+
+def _alert(notice: Notice) -> dict[str, Any]:
+    return {
+        "payload": {
+            "summary": _summary(notice),
+            "source": _source(notice),
+            "severity": _SEVERITIES.get(notice.severity, "info"),
+            **_moment(notice),
+            "component": one_line(notice.stage or notice.state),
+            "group": one_line(notice.pipeline or "trellis"),
+            "class": notice.state,
+            "custom_details": _details(notice),
+        },
+        "links": _links(notice),
+        "client": "Trellis",
+        **({"client_url": notice.links[0].url} if notice.links else {}),
+    }
+
+
+def _change(notice: Notice) -> dict[str, Any]:
+    return {
+        "payload": {
+            "summary": _summary(notice),
+            "source": _source(notice),
+            **_moment(notice),
+            "custom_details": _details(notice),
+        },
+        "links": _links(notice),
+    }
+
+
+def _summary(notice: Notice) -> str:
+    said = one_line(notice.headline)
+    if notice.failure_reason:
+        said += f": {one_line(notice.failure_reason)}"
+    return cut(said, MOST_SUMMARY)
+
+
+def _source(notice: Notice) -> str:
+    return cut(one_line(notice.pipeline or notice.account or "trellis"), 200)
+
+
+def _moment(notice: Notice) -> dict[str, str]:
+    return {"timestamp": notice.at.isoformat()} if notice.at else {}
+
+
+def _details(notice: Notice) -> dict[str, str]:
+    details = {
+        cut(one_line(fact.name), 100): cut_bytes(clean(fact.value), _LONGEST_DETAIL_BYTES)
+        for fact in notice.facts[:30]
+    }
+    if notice.next_steps:
+        steps = "\n".join(one_line(step) for step in notice.next_steps)
+        details["What to do next"] = cut_bytes(steps, _LONGEST_DETAIL_BYTES)
+    if notice.command:
+        details["Command"] = cut_bytes(one_line(notice.command), _LONGEST_DETAIL_BYTES)
+    if notice.log_tail:
+        tail = clean("\n".join(notice.log_tail))
+        details["The end of the log"] = cut_bytes(tail, _LONGEST_DETAIL_BYTES)
+    return details
+
+
+def _links(notice: Notice) -> list[dict[str, str]]:
+    return [
+        {"href": one_line(link.url), "text": cut(one_line(link.label), 100)}
+        for link in notice.links[:10]
+        if link.url.startswith(("https://", "http://")) and len(link.url) <= _LONGEST_URL
+    ]

@@ -1,0 +1,100 @@
+"""CloudWatch alarms."""
+
+from __future__ import annotations
+
+from notify import links
+from notify.compose.parts import in_region, place, shown, tier_of
+from notify.happening import AlarmEvent, AlarmState
+from notify.notice import Fact, IncidentMove, Link, Notice, Severity
+from notify.wording import one_line
+
+_WORDS = {
+    AlarmState.OK: "OK",
+    AlarmState.ALARM: "in alarm",
+    AlarmState.INSUFFICIENT_DATA: "without data",
+}
+
+
+def alarm_notice(event: AlarmEvent) -> Notice:
+    """What an alarm says now, and what it said before."""
+    reason = shown(event.reason)
+    is_bad = event.state is AlarmState.ALARM
+    return Notice(
+        severity=_severity(event),
+        state=event.state.value,
+        headline=_headline(event),
+        facts=_facts(event, reason),
+        links=_links(event),
+        next_steps=_next_steps(event),
+        region=event.origin.region,
+        account=event.origin.account,
+        at=event.origin.at,
+        failure_reason=reason if is_bad else None,
+        tier=tier_of(event.environment or event.name),
+        incident=_incident(event),
+        incident_keys=(event.arn or f"alarm {event.name}",),
+    )
+
+
+def _severity(event: AlarmEvent) -> Severity:
+    match event.state:
+        case AlarmState.ALARM if event.suppressed:
+            return Severity.INFO
+        case AlarmState.ALARM:
+            return Severity.ERROR
+        case AlarmState.OK if event.previous is AlarmState.ALARM:
+            return Severity.SUCCESS
+        case _:
+            return Severity.PROGRESS
+
+
+def _incident(event: AlarmEvent) -> IncidentMove | None:
+    if event.state is AlarmState.ALARM and not event.suppressed:
+        return IncidentMove.OPEN
+    return IncidentMove.CLOSE if event.state is AlarmState.OK else None
+
+
+def _headline(event: AlarmEvent) -> str:
+    name = in_region(event.name, event.origin.region)
+    match event.state:
+        case AlarmState.ALARM:
+            held = ", while its actions are held back" if event.suppressed else ""
+            return f"Alarm: {name} went off{held}"
+        case AlarmState.OK if event.previous is AlarmState.ALARM:
+            return f"Alarm over: {name} is OK again"
+        case AlarmState.OK:
+            return f"{name} is OK"
+        case AlarmState.INSUFFICIENT_DATA:
+            return f"{name} has no data to judge by"
+
+
+def _facts(event: AlarmEvent, reason: str | None) -> tuple[Fact, ...]:
+    facts = [Fact("Alarm", event.name)]
+    if said := shown(event.description):
+        facts.append(Fact("What it watches", said))
+    if event.previous:
+        facts.append(Fact("State", f"{_WORDS[event.state]}, was {_WORDS[event.previous]}"))
+    if reason:
+        facts.append(Fact("Reason", reason))
+    if event.metric:
+        facts.append(Fact("Metric", one_line(event.metric)))
+    facts += [Fact(name, one_line(value)) for name, value in event.dimensions]
+    if event.suppressed:
+        facts.append(Fact("Held back", one_line(event.suppressed)))
+    return (*facts, *place(event.origin))
+
+
+def _links(event: AlarmEvent) -> tuple[Link, ...]:
+    if not event.origin.region:
+        return ()
+    return (Link("alarm", "The alarm in CloudWatch", links.alarm(event.origin.region, event.name)),)
+
+
+def _next_steps(event: AlarmEvent) -> tuple[str, ...]:
+    match event.state:
+        case AlarmState.ALARM:
+            return ("Open the alarm and see when it began and what was released before it.",)
+        case AlarmState.INSUFFICIENT_DATA:
+            return ("If it stays so, see whether what it watches still reports.",)
+        case AlarmState.OK:
+            return ()

@@ -1,0 +1,108 @@
+"""Elastic Beanstalk environments: their health, their updates, their platform."""
+
+from __future__ import annotations
+
+from notify import links
+from notify.compose.mend import mend
+from notify.compose.parts import in_region, place, shown, stage_key, tier_of
+from notify.happening import EnvironmentEvent, Health
+from notify.notice import Fact, IncidentMove, Link, Notice, Severity
+from notify.wording import cut, one_line
+
+_BAD_HEALTH = {
+    Health.WARNING: Severity.WARNING,
+    Health.DEGRADED: Severity.ERROR,
+    Health.SEVERE: Severity.ERROR,
+    Health.NO_DATA: Severity.WARNING,
+}
+_LONGEST_HEADLINE_PART = 120
+
+
+def environment_notice(event: EnvironmentEvent) -> Notice:
+    """What happened to an environment.
+
+    Beanstalk's severity is not asked: its failed updates and terminations are INFO.
+    """
+    severity = _severity(event)
+    is_bad = severity in (Severity.ERROR, Severity.WARNING)
+    message = shown(event.message) or event.status or "it did not say what"
+    return Notice(
+        severity=severity,
+        state=event.health.name if event.health else (event.status or "CHANGED").upper(),
+        headline=_headline(event, message),
+        facts=_facts(event, message),
+        links=_links(event),
+        next_steps=_next_steps(severity, message),
+        region=event.origin.region,
+        account=event.origin.account,
+        at=event.origin.at,
+        failure_reason=message if is_bad else None,
+        tier=tier_of(event.environment),
+        incident=_incident(event),
+        incident_keys=(stage_key(event.origin, event.environment or "?", "health"),),
+    )
+
+
+def _severity(event: EnvironmentEvent) -> Severity:
+    if event.health is not None:
+        if event.health in _BAD_HEALTH:
+            return _BAD_HEALTH[event.health]
+        is_recovery = event.health is Health.OK and event.previous_health in _BAD_HEALTH
+        return Severity.SUCCESS if is_recovery else Severity.PROGRESS
+    told = f"{event.status or ''} {event.message}".lower()
+    if "managed" in told:
+        return Severity.WARNING if "fail" in told else Severity.INFO
+    if "fail" in told or "however, there were issues" in told:
+        return Severity.ERROR
+    if "termination" in told or "terminateenvironment" in told:
+        return Severity.WARNING
+    return Severity.PROGRESS
+
+
+def _incident(event: EnvironmentEvent) -> IncidentMove | None:
+    if event.health in (Health.DEGRADED, Health.SEVERE):
+        return IncidentMove.OPEN
+    return IncidentMove.CLOSE if event.health is Health.OK else None
+
+
+def _headline(event: EnvironmentEvent, message: str) -> str:
+    name = in_region(event.environment or "An environment", event.origin.region)
+    if event.health is not None:
+        if event.health is Health.OK and event.previous_health in _BAD_HEALTH:
+            return f"{name} is healthy again"
+        before = f", was {event.previous_health.value}" if event.previous_health else ""
+        return f"{name} is {event.health.value}{before}"
+    if event.status:
+        return f"{name}: {one_line(event.status).removeprefix('Environment ')}"
+    return f"{name}: {cut(one_line(message), _LONGEST_HEADLINE_PART)}"
+
+
+def _facts(event: EnvironmentEvent, message: str) -> tuple[Fact, ...]:
+    facts = []
+    if event.environment:
+        facts.append(Fact("Environment", one_line(event.environment)))
+    if event.application:
+        facts.append(Fact("Application", one_line(event.application)))
+    if event.health:
+        before = f", was {event.previous_health.value}" if event.previous_health else ""
+        facts.append(Fact("Health", f"{event.health.value}{before}"))
+    if event.status:
+        facts.append(Fact("Status", one_line(event.status)))
+    facts.append(Fact("Message", message))
+    return (*facts, *place(event.origin))
+
+
+def _links(event: EnvironmentEvent) -> tuple[Link, ...]:
+    found = []
+    if event.origin.region and event.application:
+        url = links.application(event.origin.region, event.application)
+        found.append(Link("environment", "The environment in Elastic Beanstalk", url))
+    if event.url:
+        found.append(Link("external", "The application itself", event.url))
+    return tuple(found)
+
+
+def _next_steps(severity: Severity, message: str) -> tuple[str, ...]:
+    if severity not in (Severity.ERROR, Severity.WARNING):
+        return ()
+    return (mend(message) or "Open the environment and read its recent events and its health.",)

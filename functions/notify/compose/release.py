@@ -1,0 +1,357 @@
+"""Releases: pipeline executions, their stages and their actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from notify import links
+from notify.compose.approval import waits
+from notify.compose.change import in_one_line, short
+from notify.compose.mend import mend
+from notify.compose.parts import in_region, person, place, shown, stage_key, tier_of
+from notify.happening import Change, FailedAction, ReleaseEvent
+from notify.mask import mask
+from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Stop
+from notify.story import (
+    Approval,
+    Occasion,
+    Story,
+    change,
+    failed_actions,
+    is_expired,
+    true_occasion,
+)
+from notify.wording import clean, counted, cut, listed, one_line
+from trellis.ledger import Bake
+
+_SEVERITIES = {
+    Occasion.STARTED: Severity.INFO,
+    Occasion.RESUMED: Severity.INFO,
+    Occasion.WAITING_FOR_UPLOAD: Severity.ACTION,
+    Occasion.FAILED: Severity.ERROR,
+    Occasion.REJECTED: Severity.WARNING,
+    Occasion.APPROVAL_WANTED: Severity.ACTION,
+    Occasion.APPROVED: Severity.INFO,
+    Occasion.STOPPED: Severity.WARNING,
+    Occasion.CANCELED: Severity.WARNING,
+    Occasion.SUPERSEDED: Severity.INFO,
+    Occasion.SUCCEEDED: Severity.SUCCESS,
+    Occasion.PROGRESS: Severity.PROGRESS,
+}
+_FAILURES = (Occasion.FAILED, Occasion.REJECTED, Occasion.WAITING_FOR_UPLOAD)
+_LONGEST_LOG_LINE = 500
+_LONGEST_NAME = 100
+
+
+def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -> Notice:
+    """The notice of a release event in the light of its release.
+
+    `recovered_from` is the number of failed runs that a success makes good.
+    """
+    told = true_occasion(event, story)
+    failed = failed_actions(event, story)
+    stage = event.stage or next((one.stage for one in failed if one.stage), None)
+    action = event.action or (failed[0].name if len(failed) == 1 else None)
+    travelling = change(event, story)
+    reason = _reason(event, failed)
+    logged = next((one for one in failed if one.log_tail), None)
+    return Notice(
+        severity=_SEVERITIES[told],
+        state=_state(told, event, failed),
+        headline=_headline(told, event, stage, travelling, failed, recovered_from),
+        facts=tuple(
+            _what(told, event, stage, action, failed, reason, story)
+            + _code(event, story, travelling)
+            + _more(told, event, story, failed, recovered_from)
+            + place(event.origin)
+        ),
+        links=_links(told, event, failed, travelling, story),
+        next_steps=_next_steps(told, stage, failed, reason),
+        log_tail=(
+            tuple(mask(cut(clean(line), _LONGEST_LOG_LINE)) for line in logged.log_tail)
+            if logged
+            else ()
+        ),
+        log_source=logged.name if logged else None,
+        pipeline=event.pipeline,
+        stage=stage,
+        action=action,
+        execution_id=event.execution_id,
+        region=event.origin.region,
+        account=event.origin.account,
+        at=event.origin.at,
+        failure_reason=reason if told in _FAILURES else None,
+        tier=tier_of(stage),
+        incident=IncidentMove.OPEN if told is Occasion.FAILED else None,
+        incident_keys=(stage_key(event.origin, event.pipeline, stage),),
+        track=track(story),
+    )
+
+
+def track(story: Story) -> tuple[Stop, ...]:
+    """The stages that were seen, in the order in which the release came through them."""
+    stages = [seen for seen in story.sightings if seen.subject.startswith("stage/")]
+    return tuple(
+        Stop(seen.subject.removeprefix("stage/"), seen.state)
+        for seen in sorted(stages, key=lambda seen: seen.at)
+    )
+
+
+def _state(told: Occasion, event: ReleaseEvent, failed: Sequence[FailedAction]) -> str:
+    match told:
+        case Occasion.REJECTED if failed and all(is_expired(one) for one in failed):
+            return "EXPIRED"
+        case Occasion.REJECTED | Occasion.APPROVED | Occasion.APPROVAL_WANTED:
+            return told.name
+        case Occasion.WAITING_FOR_UPLOAD:
+            return "WAITING"
+        case _:
+            return event.state.value
+
+
+def _headline(
+    told: Occasion,
+    event: ReleaseEvent,
+    stage: str | None,
+    travelling: Change | None,
+    failed: Sequence[FailedAction],
+    recovered_from: int,
+) -> str:
+    where = in_region(event.pipeline, event.origin.region)
+    release = short(travelling) or "the release"
+    match told:
+        case Occasion.FAILED:
+            names = [one.name for one in failed]
+            is_plain = not names or (len(names) == 1 and names[0] in (stage, "Deploy"))
+            what = "" if is_plain else f": {listed(names)}"
+            return f"{stage or 'A release'} failed in {where}{what}"
+        case Occasion.REJECTED if failed and all(is_expired(one) for one in failed):
+            return f"Nobody answered in time: {release} goes no further in {where}"
+        case Occasion.REJECTED:
+            by = person(failed[0].by) if failed else None
+            return f"Rejected{f' by {by}' if by else ''}: {release} goes no further in {where}"
+        case Occasion.WAITING_FOR_UPLOAD:
+            return f"{where} is ready and waiting for the first upload"
+        case Occasion.APPROVAL_WANTED:
+            return waits(event.pipeline, stage, event.origin.region)
+        case Occasion.APPROVED:
+            return f"Approved: {release} goes on in {where}"
+        case Occasion.SUCCEEDED:
+            recovered = (
+                f", recovered after {counted(recovered_from, 'failure')}" if recovered_from else ""
+            )
+            return f"Released: {release} is through {where}{recovered}"
+        case Occasion.STARTED:
+            return f"Started: {release} is on its way in {where}"
+        case Occasion.RESUMED:
+            return f"Retried: {release} goes on in {where}"
+        case Occasion.STOPPED:
+            return f"Stopped: {release} goes no further in {where}"
+        case Occasion.CANCELED:
+            return f"Canceled: {release} goes no further in {where}"
+        case Occasion.SUPERSEDED:
+            return f"Superseded: a newer release overtook {release} in {where}"
+        case Occasion.PROGRESS:
+            inside = f" in {event.stage}" if event.action and event.action != event.stage else ""
+            what = event.action or event.stage or "The release"
+            is_doing = event.state.value == "STOPPING"
+            return f"{what}{inside} {'is ' if is_doing else ''}{event.state.lower()}: {where}"
+
+
+def _reason(event: ReleaseEvent, failed: Sequence[FailedAction]) -> str | None:
+    if not any(one.reason for one in failed):
+        code = f"CodePipeline says {event.error_code}" if event.error_code else None
+        return shown(event.reason or code)
+    if len(failed) == 1:
+        return shown(failed[0].reason)
+    return "\n".join(f"{one.name}: {shown(one.reason) or 'it gave no reason'}" for one in failed)
+
+
+def _what(
+    told: Occasion,
+    event: ReleaseEvent,
+    stage: str | None,
+    action: str | None,
+    failed: Sequence[FailedAction],
+    reason: str | None,
+    story: Story,
+) -> list[Fact]:
+    facts = [Fact("Pipeline", event.pipeline)]
+    if stage:
+        facts.append(Fact("Stage", stage))
+    if len(failed) > 1:
+        facts.append(Fact("Actions", listed([one.name for one in failed])))
+    elif action:
+        facts.append(Fact("Action", action))
+    if told in (Occasion.APPROVED, Occasion.REJECTED):
+        facts += _answer(event, failed, reason, story)
+    elif reason:
+        facts.append(Fact("Reason", reason))
+    return facts
+
+
+def _answer(
+    event: ReleaseEvent, failed: Sequence[FailedAction], reason: str | None, story: Story
+) -> list[Fact]:
+    """Who approved or rejected, and what they said."""
+    answered = story.approval or Approval()
+    who = person(next((one.by for one in failed if one.by), answered.by))
+    words = reason or shown(event.reason) or shown(answered.words)
+    facts = [Fact("Answered by", who)] if who else []
+    if words:
+        facts.append(Fact("In their words" if who else "Reason", words))
+    return facts
+
+
+def _code(event: ReleaseEvent, story: Story, travelling: Change | None) -> list[Fact]:
+    facts = []
+    if travelling is not None and (said := in_one_line(travelling)):
+        facts.append(Fact("Commit", said))
+    if event.trigger:
+        facts.append(Fact("Started by", _started_by(event)))
+    elif story.is_rollback:
+        facts.append(Fact("Started by", "a rollback"))
+    return facts
+
+
+def _more(
+    told: Occasion,
+    event: ReleaseEvent,
+    story: Story,
+    failed: Sequence[FailedAction],
+    recovered_from: int,
+) -> list[Fact]:
+    facts = []
+    if told is Occasion.APPROVAL_WANTED:
+        asked = shown(story.approval.asks) if story.approval else None
+        facts += [Fact("Please look at", asked)] if asked else []
+        facts += [Fact(f"Watch of {bake.environment}", _watch(bake)) for bake in story.bakes]
+    for one in failed:
+        name = "" if len(failed) == 1 else f" of {one.name}"
+        if one.phase:
+            facts.append(Fact(f"Failed phase{name}", one.phase))
+        if one.evidence:
+            said = "\n".join(shown(line) or "" for line in one.evidence)
+            facts.append(Fact(f"What {one.environment or 'the environment'} says", said))
+    if story.running:
+        facts.append(Fact("Running now", "\n".join(_running(story))))
+    if undone := next((s for s in story.sightings if s.subject.startswith("rollback/")), None):
+        facts.append(Fact("Rollback", _ROLLBACKS.get(undone.state, undone.state.lower())))
+    if recovered_from:
+        facts.append(Fact("Recovered from", counted(recovered_from, "failed run")))
+    if event.attempt > 1:
+        facts.append(Fact("Attempt", str(event.attempt)))
+    return facts
+
+
+_ROLLBACKS = {
+    "STARTED": "under way: the last good version is being put back",
+    "SUCCEEDED": "done: the last good version runs again",
+    "FAILED": "failed: a person is needed",
+    "REFUSED": "not done: a person is needed",
+    "HELD": "held: the release is marked not safe to undo",
+    "AWAITING_APPROVAL": "waits for a yes",
+}
+
+
+def _watch(bake: Bake) -> str:
+    return shown(f"{bake.state.lower()}, {bake.reason}") or bake.state.lower()
+
+
+def _running(story: Story) -> list[str]:
+    return [
+        f"{one.environment}: {one_line(one.version_label or 'no version')}"
+        + (f" ({one.health})" if one.health else "")
+        for one in story.running
+    ]
+
+
+def _started_by(event: ReleaseEvent) -> str:
+    detail = cut(one_line(event.trigger_detail or ""), _LONGEST_NAME)
+    match event.trigger:
+        case "CreatePipeline":
+            return "the creation of the pipeline"
+        case "CloudWatchEvent":
+            return "an upload of new source"
+        case "StartPipelineExecution":
+            return person(detail) or "hand"
+        case "ManualRollback":
+            return "a rollback by hand"
+        case "AutomatedRollback":
+            return "an automated rollback"
+        case _:
+            return f"{event.trigger} ({detail})" if detail else str(event.trigger)
+
+
+def _links(
+    told: Occasion,
+    event: ReleaseEvent,
+    failed: Sequence[FailedAction],
+    travelling: Change | None,
+    story: Story,
+) -> tuple[Link, ...]:
+    found: list[Link] = []
+    region = event.origin.region
+    if region and event.execution_id:
+        is_asked = told is Occasion.APPROVAL_WANTED
+        label = "Approve or reject" if is_asked else "The release in CodePipeline"
+        url = links.execution(region, event.pipeline, event.execution_id)
+        found.append(Link("execution", label, url))
+    elif region:
+        found.append(Link("pipeline", "The pipeline", links.pipeline(region, event.pipeline)))
+    wanted: list[tuple[str, str, str | None]] = [
+        ("external", _external(event.action, event.provider), event.external_url),
+        *(("external", _external(one.name, one.provider), one.url) for one in failed),
+        *(("log", f"The log of {one.name}", one.log_url) for one in failed),
+        ("review", "What to review", story.approval.url if story.approval else None),
+        ("commit", "The change itself", travelling.url if travelling else None),
+    ]
+    for key, text, address in wanted:
+        if address and all(address != link.url for link in found):
+            number = 1 + sum(link.key.split(" ")[0] == key for link in found)
+            found.append(Link(key if number == 1 else f"{key} {number}", text, address))
+    return tuple(found)
+
+
+def _external(action: str | None, provider: str | None) -> str:
+    return f"{action or 'The action'} in {provider}" if provider else f"{action or 'The action'}"
+
+
+def _next_steps(
+    told: Occasion, stage: str | None, failed: Sequence[FailedAction], reason: str | None
+) -> tuple[str, ...]:
+    match told:
+        case Occasion.WAITING_FOR_UPLOAD:
+            return ("Upload the first source bundle: the upload starts the first release.",)
+        case Occasion.FAILED:
+            return _after_failure(stage, failed, reason)
+        case Occasion.REJECTED if failed and all(is_expired(one) for one in failed):
+            return (f"If it is still wanted, retry {stage or 'the stage'} and answer in time.",)
+        case Occasion.REJECTED:
+            return ("Mend what was found and release a new version.",)
+        case Occasion.APPROVAL_WANTED:
+            return ("Look at what runs in Test, then approve or reject the release.",)
+        case Occasion.STOPPED:
+            return ("Start a new release, or retry the stopped stage, when it may go on.",)
+        case Occasion.CANCELED:
+            return ("Start a new release if this one is still wanted.",)
+        case _:
+            return ()
+
+
+def _after_failure(
+    stage: str | None, failed: Sequence[FailedAction], reason: str | None
+) -> tuple[str, ...]:
+    where = stage or "the stage"
+    evidence = [line for one in failed for line in one.evidence]
+    if known := mend(reason, *evidence):
+        return (known,)
+    if any(one.category in ("Build", "Test") for one in failed):
+        return (
+            "Read the end of the log, mend the code and release a new version.",
+            f"If the cause has passed by itself, retry {where} in CodePipeline.",
+        )
+    return (
+        "Open the failed action and read what it says.",
+        f"Once the cause is mended, retry {where} in CodePipeline or release a new version.",
+    )
