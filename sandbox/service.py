@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -77,11 +78,7 @@ class Service:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        loader = create_loader()
-        self.model = ServiceModel(loader.load_service_model(self.name, "service-2"), self.name)
-        self._wire_model = MotoServiceModel(
-            create_moto_loader().load_service_model(self.name, "service-2"), self.name
-        )
+        self.model, self._wire_model = _models(self.name)
         # Newer models list a binary protocol first; boto3 and the AWS CLI choose JSON all the same.
         offered = self.model.metadata.get("protocols", [self.model.metadata["protocol"]])
         self.protocol: str = "json" if "json" in offered else offered[0]
@@ -125,7 +122,7 @@ class Service:
                 "values": values,
             }
         )
-        return operation, parsed or {}
+        return operation, _zoned(parsed or {})
 
     async def handle(
         self,
@@ -178,6 +175,15 @@ class Service:
         validate(model, call.input)
         result: dict[str, Any] | None = method(call)
         return result or {}
+
+
+@cache
+def _models(service: str) -> tuple[ServiceModel, MotoServiceModel]:
+    """botocore's model of a service, and the same as moto reads it."""
+    return (
+        ServiceModel(create_loader().load_service_model(service, "service-2"), service),
+        MotoServiceModel(create_moto_loader().load_service_model(service, "service-2"), service),
+    )
 
 
 def validate(operation: OperationModel, request: Mapping[str, Any]) -> None:
@@ -256,6 +262,17 @@ def _size_problems(shape: Shape, value: Any, where: str) -> Any:
             f"Value '{value}' at '{where}' failed to satisfy constraint: "
             f"Member must have length less than or equal to {high}"
         )
+
+
+def _zoned(value: Any) -> Any:
+    """The same value with every time in UTC: moto parses times without a zone."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, Mapping):
+        return {key: _zoned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_zoned(item) for item in value]
+    return value
 
 
 def now() -> datetime:
