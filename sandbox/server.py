@@ -164,7 +164,6 @@ def assemble(
     ministack.record_decisions(cloud)
     ministack.run_functions_on({"python3.13": f"{runtime_path}/python3"})
     ministack.name_resources_by_region()
-    ministack.keep_time_to_live()
     behaviours = ministack.Behaviours(cloud, settings.state, pipelines=pipelines)
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)

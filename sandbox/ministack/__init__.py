@@ -12,7 +12,6 @@ What AWS does and MiniStack does not stands in rooms of its own beside this pack
 from sandbox.ministack.behaviours import Behaviours
 from sandbox.ministack.cloud import MiniStackCloud, current_scope, in_context
 from sandbox.ministack.cloudformation import (
-    keep_time_to_live,
     name_resources_by_region,
     offer_resource_type,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "check_hooks",
     "current_scope",
     "in_context",
-    "keep_time_to_live",
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",

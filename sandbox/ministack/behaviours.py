@@ -7,6 +7,7 @@ from pathlib import Path
 from sandbox.inbox import Inbox
 from sandbox.ministack.cloud import MiniStackCloud
 from sandbox.ministack.cloudformation import (
+    complete_tables,
     complete_topics,
     judge_properties,
     keep_full_buckets,
@@ -14,6 +15,7 @@ from sandbox.ministack.cloudformation import (
     tag_by_schema,
 )
 from sandbox.ministack.events import Events, PipelineStarter
+from sandbox.ministack.keys import Keys
 from sandbox.ministack.mail import EMail
 from sandbox.ministack.monitoring import Monitoring
 from sandbox.ministack.types import accept_metric_math, resource_types
@@ -32,13 +34,16 @@ class Behaviours:
         self.inbox = Inbox(state / "inbox", f"{cloud.endpoint}/_sandbox/mail")
         self.mail = EMail(self.inbox)
         self.monitoring = Monitoring(cloud, self.timers)
+        self.keys = Keys(cloud)
 
     def install(self) -> None:
         """Put every behaviour in place."""
         self.events.install()
+        complete_tables()
         complete_topics()
         self.mail.install()
         self.monitoring.install()
+        self.keys.install()
         accept_metric_math()
         for name, resource_type in resource_types().items():
             offer_resource_type(name, resource_type)

@@ -32,28 +32,71 @@ def name_resources_by_region() -> None:
     provisioners._physical_name = physical_name
 
 
-def keep_time_to_live() -> None:
-    """Set a table's TimeToLiveSpecification, which MiniStack's CloudFormation drops."""
+def complete_tables() -> None:
+    """Keep a table's key, expiry and recovery, which MiniStack's CloudFormation drops."""
     from ministack.services import dynamodb
     from ministack.services.cloudformation import provisioners
 
     handler = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
-    create = handler["create"]
+    create, update, delete = handler["create"], handler["update"], handler["delete"]
+
+    def settle(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        table = dynamodb._tables[name]
+        table["DeletionProtectionEnabled"] = _is_on(new.get("DeletionProtectionEnabled"))
+        encryption = new.get("SSESpecification") or {}
+        table["SSEDescription"] = dynamodb._sse_description_from_spec(
+            {**encryption, "Enabled": _is_on(encryption.get("SSEEnabled"))} if encryption else None
+        )
+        recovery = new.get("PointInTimeRecoverySpecification") or {}
+        if recovery or old.get("PointInTimeRecoverySpecification"):
+            wanted = _is_on(recovery.get("PointInTimeRecoveryEnabled"))
+            specification = {"PointInTimeRecoveryEnabled": wanted}
+            dynamodb._update_continuous_backups(
+                {"TableName": name, "PointInTimeRecoverySpecification": specification}
+            )
+        expiry = new.get("TimeToLiveSpecification") or old.get("TimeToLiveSpecification")
+        if expiry and new.get("TimeToLiveSpecification") != old.get("TimeToLiveSpecification"):
+            wanted = "TimeToLiveSpecification" in new and _is_on(expiry.get("Enabled"))
+            dynamodb._update_ttl(
+                {
+                    "TableName": name,
+                    "TimeToLiveSpecification": {
+                        "Enabled": wanted,
+                        "AttributeName": expiry.get("AttributeName"),
+                    },
+                }
+            )
 
     def create_table(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
-        created = create(logical_id, properties, stack_name)
-        wanted = properties.get("TimeToLiveSpecification")
-        if wanted:
-            specification = {
-                "Enabled": str(wanted.get("Enabled")).lower() == "true",
-                "AttributeName": wanted.get("AttributeName"),
-            }
-            dynamodb._update_ttl(
-                {"TableName": created[0], "TimeToLiveSpecification": specification}
-            )
-        return created
+        made = create(logical_id, properties, stack_name)
+        settle(made[0], {}, properties)
+        return made
 
-    handler["create"] = create_table
+    def update_table(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *more: Any, **named: Any
+    ) -> Any:
+        kept = {key: value for key, value in old.items() if key != "SSESpecification"}
+        wanted = {key: value for key, value in new.items() if key != "SSESpecification"}
+        made = update(physical_id, kept, wanted, *more, **named)
+        settle(made[0], old if made[0] == physical_id else {}, new)
+        return made
+
+    def delete_table(name: str, properties: Mapping[str, Any]) -> None:
+        table = dynamodb._tables.get(name)
+        if table and table["DeletionProtectionEnabled"]:
+            raise ResourceFailedError(
+                f"Resource cannot be deleted as it is currently protected against deletion. "
+                f"Disable deletion protection first. (Service: DynamoDb, Status Code: 400, "
+                f"Request ID: {uuid.uuid4()})"
+            )
+        delete(name, properties)
+
+    handler["create"], handler["update"] = create_table, update_table
+    handler["delete"] = delete_table
+
+
+def _is_on(value: Any) -> bool:
+    return str(value).lower() == "true"
 
 
 def offer_resource_type(name: str, resource_type: ResourceType) -> None:
