@@ -165,6 +165,14 @@ def _of_the_stack(here: Situation) -> Mapping[str, str]:
     return {"ec2:ResourceTag/aws:cloudformation:stack-id": here.names.stack_arn}
 
 
+def _with_its_template(_: Situation) -> Mapping[str, str]:
+    """What EC2 says when it tags a resource that the same call creates.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+    """
+    return {"ec2:CreateAction": "CreateLaunchTemplate"}
+
+
 def _to_ec2(_: Situation) -> Mapping[str, str]:
     return {"iam:PassedToService": "ec2.amazonaws.com"}
 
@@ -224,7 +232,13 @@ TABLE = (
     Right(Step.TRIM, "ec2:TerminateInstances", _instances, ROLE_CORE, context=_of_the_stack),
     Right(Step.TEMPORARY, "cloudformation:CreateStack", _temporary_stack, ROLE_CORE),
     Right(Step.TEMPORARY, "ec2:CreateLaunchTemplate", _launch_template, ROLE_CORE),
-    Right(Step.TEMPORARY, "ec2:CreateTags", _launch_template, CREATE_TAGS),
+    Right(
+        Step.TEMPORARY,
+        "ec2:CreateTags",
+        _launch_template,
+        CREATE_TAGS,
+        context=_with_its_template,
+    ),
     Right(Step.TEMPORARY, "autoscaling:CreateAutoScalingGroup", _temporary_group, ROLE_CORE),
     Right(Step.TEMPORARY, "ec2:RunInstances", _instances, ROLE_CORE, context=_from_template),
     Right(Step.TEMPORARY, "iam:PassRole", _instance_role, ROLE_CORE, context=_to_ec2),
@@ -248,7 +262,13 @@ TABLE = (
     Right(Step.CREATE, "ec2:CreateSecurityGroup", _security_groups, ROLE_CORE),
     Right(Step.CREATE, "ec2:AuthorizeSecurityGroupIngress", _security_groups, ROLE_CORE),
     Right(Step.CREATE, "ec2:CreateLaunchTemplate", _launch_template, ROLE_CORE),
-    Right(Step.CREATE, "ec2:CreateTags", _launch_template, CREATE_TAGS),
+    Right(
+        Step.CREATE,
+        "ec2:CreateTags",
+        _launch_template,
+        CREATE_TAGS,
+        context=_with_its_template,
+    ),
     Right(Step.CREATE, "autoscaling:CreateAutoScalingGroup", _group, ROLE_CORE),
     Right(Step.CREATE, "ec2:RunInstances", _instances, ROLE_CORE, context=_from_template),
     Right(Step.CREATE, "autoscaling:PutScalingPolicy", _group, ROLE_CORE),
