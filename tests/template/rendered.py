@@ -1,4 +1,7 @@
-"""The template as CloudFormation sees it: expanded from SAM, and resolved for given parameters."""
+"""The template as CloudFormation sees it: expanded from SAM, and resolved for given parameters.
+
+`python -m tests.template.rendered` prints the expanded template, for a scanner to read.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import copy
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -275,3 +279,7 @@ def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...
 def as_list(value: Any) -> list[Any]:
     """Policies write one thing or a list of things."""
     return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    json.dump(Template.of_the_project().expanded, sys.stdout, indent=1)

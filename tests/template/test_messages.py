@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operations.template import Node
 from tests.template.faults import properties, statement, statements, turns_red_when
 from tests.template.rendered import ACCOUNT, REGION, Template, as_list
 
@@ -207,18 +206,29 @@ def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
     assert alarmed == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
 
 
-def _forget_a_rule(source: Node) -> None:
-    properties(source, "LostEventsAlarm")["Metrics"].pop()
-
-
-@turns_red_when("a rule that may lose events unnoticed", _forget_a_rule)
-def test_the_alarm_on_lost_events_looks_at_every_rule(template: Template) -> None:
+@turns_red_when(
+    "a rule that may lose events unnoticed",
+    lambda source: properties(source, "LostEventsAlarm")["Metrics"].pop(),
+)
+@turns_red_when(
+    "uploads that may be lost unnoticed",
+    lambda source: source["Resources"].pop("LostUploadsAlarm"),
+)
+def test_the_alarms_on_lost_events_look_at_every_rule(template: Template) -> None:
     form = template.resolved()
-    watched = {
-        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+    lost = "InvocationsFailedToBeSentToDlq"
+    together = [
+        metric["MetricStat"]["Metric"]
         for metric in form.properties("LostEventsAlarm")["Metrics"]
         if "MetricStat" in metric
-        and metric["MetricStat"]["Metric"]["MetricName"] == "InvocationsFailedToBeSentToDlq"
+    ]
+    alone = [
+        alarm for alarm in form.of_type("AWS::CloudWatch::Alarm").values() if "MetricName" in alarm
+    ]
+    watched = {
+        metric["Dimensions"][0]["Value"]
+        for metric in together + alone
+        if metric["MetricName"] == lost
     }
     assert watched == {f"<{name}>" for name in form.of_type("AWS::Events::Rule")}
 

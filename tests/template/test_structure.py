@@ -252,7 +252,7 @@ FIXED = {
     "CodePipeline::Pipeline.*.PollForSourceChanges": "the start rule starts the pipeline",
     "CodePipeline::Pipeline.*RunOrder*": "the order of the actions is the design",
     "CodePipeline::Pipeline.*.ExternalEntityLink.*": "where Test answers, by either transport",
-    "ElasticBeanstalk::Environment.OptionSettings.*": "switches of the design, and 200 for healthy; "
+    "ElasticBeanstalk::Environment.OptionSettings.*": "switches of the design, 200 for healthy; "
     "numbers that differ, or that a team may want otherwise, stand in the Mapping",
     "Events::Rule.Targets.RetryPolicy.*": "an event older than an hour helps nobody",
     "KMS::Key.PendingWindowInDays*": "the longest that KMS allows, and the shortest for a trial",
