@@ -251,6 +251,10 @@ class Runner:
     def _read_buildspec(self) -> buildspec.Buildspec:
         declared = self._build.settings["source"].get("buildspec") or "buildspec.yml"
         try:
+            if declared.startswith("arn:"):
+                raise buildspec.BuildspecError(
+                    f"The sandbox does not model a buildspec in a bucket: {declared}"
+                )
             if buildspec.is_inline(declared):
                 return buildspec.parse(declared)
             self._note(f"YAML location is {self._source / declared}")

@@ -370,6 +370,11 @@ def _check_action(action: Action, region: str) -> None:
             f"Action configuration for action '{action.name}' is missing required configuration "
             "'PrimarySource', which names one of its several input artifacts"
         )
+    if action.configuration.get("PollForSourceChanges", "false").lower() == "true":
+        raise _action_error(
+            f"The sandbox does not model polling, which PollForSourceChanges of action "
+            f"'{action.name}' asks for: set it to false and start the pipeline by a rule"
+        )
     if kind.provider == "Manual":
         _check_topic(action, region)
 

@@ -134,6 +134,12 @@ class CodePipeline(Service):
         `disabled` are stages whose inbound transition is closed before that run, with reasons.
         """
         pipeline = self._parse(scope, declaration, 1)
+        for stage in disabled or {}:
+            if pipeline.stage(stage) is None:
+                raise ApiError(
+                    "StageNotFoundException",
+                    f"The pipeline '{pipeline.name}' does not have a stage with name '{stage}'",
+                )
         self.engine.create(scope, pipeline, tags)
         for stage, reason in (disabled or {}).items():
             self.engine.set_transition(scope, pipeline.name, stage, "Inbound", reason, by)

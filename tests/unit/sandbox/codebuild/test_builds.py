@@ -253,6 +253,14 @@ def test_a_buildspec_that_cannot_be_read_fails_the_download(
     assert message in context["message"]
 
 
+def test_a_buildspec_in_a_bucket_is_not_modelled(builds: Builds) -> None:
+    builds.upload({"readme": ""})
+    builds.project()
+    build = builds.run(buildspecOverride="arn:aws:s3:::bucket/buildspec.yml")
+    context = builds.phase(build, "DOWNLOAD_SOURCE")["contexts"][0]
+    assert "does not model a buildspec in a bucket" in context["message"]
+
+
 def test_a_source_that_is_gone_fails_the_download(builds: Builds) -> None:
     builds.project()
     build = builds.run()

@@ -129,6 +129,17 @@ def test_a_transition_is_closed_before_the_first_run(world: World, kind: Resourc
     assert world.token("Test")
 
 
+def test_a_transition_of_no_stage_leaves_no_pipeline_behind(
+    world: World, kind: ResourceType
+) -> None:
+    closed = properties(
+        world.bucket, DisableInboundStageTransitions=[{"StageName": "Nowhere", "Reason": "x"}]
+    )
+    with pytest.raises(ResourceFailedError, match="'Nowhere'"):
+        kind.create(STACK, "Pipeline", closed)
+    assert world.client.list_pipelines()["pipelines"] == []
+
+
 def test_another_name_is_another_pipeline(world: World, kind: ResourceType) -> None:
     before = properties(world.bucket)
     kind.create(STACK, "Pipeline", before)
