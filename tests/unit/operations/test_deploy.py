@@ -1,0 +1,97 @@
+"""Deploying to two places at once: one's failure is named, the other's goes on."""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations import deploy
+from operations.samconfig import Place, PlaceError, place
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def sam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the SAM CLI: it writes down its calls, and us-west-2 fails at once.
+
+    us-east-1 ends only after us-west-2 has failed, or after ten seconds.
+    """
+    calls = tmp_path / "calls"
+    script = tmp_path / "sam"
+    script.write_text(
+        f"""#!/usr/bin/env bash
+echo "$@" >> {calls}
+case "$*" in
+  *us-west-2*) echo "working"; echo "Error: something went wrong"; touch {tmp_path}/failed; exit 1;;
+  *us-east-1*) for _ in $(seq 100); do [ -e {tmp_path}/failed ] && break; sleep 0.1; done
+     [ -e {tmp_path}/failed ] || {{ echo "not side by side"; exit 3; }}; echo "deployed";;
+esac
+""",
+        encoding="utf-8",
+    )
+    script.chmod(script.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return calls
+
+
+def event(logical_id: str, status: str, reason: str | None, at: datetime) -> dict[str, Any]:
+    written = {"LogicalResourceId": logical_id, "ResourceStatus": status, "Timestamp": at}
+    return written if reason is None else {**written, "ResourceStatusReason": reason}
+
+
+def test_both_places_are_deployed_side_by_side_and_the_failed_one_is_named(sam: Path) -> None:
+    said: list[str] = []
+    reason = "DevEnvironment: No default VPC for this user"
+    code = deploy.main(["us-east-1", "us-west-2"], lambda where, since: reason, said.append)
+    assert code == 1
+    assert said[-3:] == [
+        "storefront-main in us-east-1: deployed",
+        f"storefront-main in us-west-2: FAILED: {reason}",
+        f"  what to do: {deploy.MENDS['default vpc']}",
+    ]
+    assert "[us-east-1] deployed" in said
+    assert sam.read_text(encoding="utf-8").splitlines()[0] == "build"
+
+
+def test_the_clis_own_last_word_counts_where_the_stack_cannot_be_asked(sam: Path) -> None:
+    said: list[str] = []
+    assert deploy.main(["--no-build", "us-west-2"], lambda where, since: None, said.append) == 1
+    assert said[-1] == "storefront-main in us-west-2: FAILED: Error: something went wrong"
+
+
+def test_a_place_that_samconfig_does_not_have_is_refused_before_anything_runs(sam: Path) -> None:
+    said: list[str] = []
+    assert deploy.main(["mars-north-1"], lambda where, since: None, said.append) == 2
+    assert "no section 'mars-north-1'" in said[0]
+    assert not sam.exists()
+
+
+def test_the_first_reason_is_the_one_that_the_others_follow_from() -> None:
+    events = [
+        event("Pipeline", "CREATE_FAILED", "Resource creation cancelled", NOW),
+        event("DevEnvironment", "CREATE_FAILED", "No default VPC", NOW + timedelta(seconds=1)),
+        event("TestEnvironment", "CREATE_FAILED", "another", NOW + timedelta(seconds=2)),
+        event("EncryptionKey", "CREATE_COMPLETE", None, NOW),
+        event("Old", "CREATE_FAILED", "of the run before", NOW - timedelta(days=1)),
+    ]
+    assert deploy.first_failure(reversed(events), NOW) == "DevEnvironment: No default VPC"
+    assert deploy.first_failure(events[:1], NOW) is None
+
+
+def test_sections_of_samconfig_say_stack_and_region() -> None:
+    assert place("us-west-2") == Place("us-west-2", "storefront-main", "us-west-2")
+    with pytest.raises(PlaceError, match="no section 'nowhere'"):
+        place("nowhere")
+
+
+def test_a_section_that_says_too_little_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_text('[a.deploy.parameters]\nstack_name = "s"\n', encoding="utf-8")
+    with pytest.raises(PlaceError, match=r"section 'a' of samconfig\.toml has no region"):
+        place("a", config)
