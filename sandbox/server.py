@@ -162,9 +162,13 @@ def assemble(
         for name, resource_type in offered.items():
             ministack.offer_resource_type(name, resource_type)
     ministack.record_decisions(cloud)
-    ministack.run_functions_on({"python3.13": f"{runtime_path}/python3"})
     ministack.name_resources_by_region()
-    behaviours = ministack.Behaviours(cloud, settings.state, pipelines=pipelines)
+    behaviours = ministack.Behaviours(
+        cloud,
+        settings.state,
+        interpreters={"python3.13": f"{runtime_path}/python3"},
+        pipelines=pipelines,
+    )
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)
 
@@ -214,9 +218,14 @@ async def _announce(ready: Ready, state: Path) -> None:
 def main(argv: Sequence[str]) -> int:
     """Run a sandbox until it is told to end."""
     settings = arguments(argv)
+    loop = asyncio.new_event_loop()
     try:
-        asyncio.run(serve(settings))
+        loop.run_until_complete(serve(settings))
     except ministack.HookMissingError as error:
         sys.stderr.write(f"{error}\n")
         return 3
-    return 0
+    # Everything of ours is closed. asyncio.run would now wait for MiniStack's pool, whose threads
+    # may sit in a function's invocation or a long poll that nobody will answer any more.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -111,6 +111,15 @@ class World:
 
         return self.wait(f"a run of the pipeline for {version}", started)
 
+    def release(self, version: str, message: str, **release: Any) -> str:
+        """Push a version and see it through to production; returns its run's id."""
+        run = self.upload(version, message, **release)
+        self.wait_for_approval(run)
+        self.approve(run)
+        self.expect_ended(run, "Succeeded")
+        self.expect_served("Prod", version)
+        return run
+
     def approve(self, run: str, words: str = "Looks good.") -> None:
         """Approve the release that waits before production."""
         self._answer_approval(run, "Approved", words)
@@ -159,6 +168,7 @@ class World:
             return self._pending_approval(run) is not None
 
         self.wait("the approval before production", asked)
+        self._tell_progress(run)
         self.audience.happened("DeployToTest", Mark.WAITING, "waits for a person before production")
 
     def expect_ended(self, run: str, status: str) -> None:
@@ -205,6 +215,15 @@ class World:
         self.audience.happened(
             environment, Mark.SERVES, f"{version} at {self.outputs[f'{environment}EnvironmentUrl']}"
         )
+
+    def expect_serves_sample(self, environment: str) -> None:
+        """See that nothing of ours was ever deployed to an environment."""
+        name = self.outputs[f"{environment}EnvironmentName"]
+        described = self.client("elasticbeanstalk").describe_environments(EnvironmentNames=[name])
+        label = described["Environments"][0].get("VersionLabel")
+        if label not in (None, "Sample Application"):
+            raise StoryError(f"{environment} runs {label}, not the sample application")
+        self.audience.happened(environment, Mark.SERVES, "AWS's sample application, as before")
 
     def letters(self) -> list[dict[str, Any]]:
         """The e-mails about this stack so far, oldest first, without SNS's own."""

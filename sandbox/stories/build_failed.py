@@ -1,0 +1,12 @@
+"""A push whose own tests fail stops at Build, and the e-mail shows what the tests said."""
+
+from sandbox.stories.world import World
+
+
+def play(world: World) -> None:
+    """Given a fresh stack, when the uploaded source fails its tests, nothing is deployed."""
+    world.confirm_subscription()
+    run = world.upload("", "Forget to name the version")
+    world.expect_ended(run, "Failed")
+    world.wait_for_letter("Build", "release.json has no version")
+    world.expect_serves_sample("Dev")
