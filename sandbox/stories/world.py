@@ -26,6 +26,7 @@ SHIPPED = (
     "Procfile",
     "release.json",
     "test_application.py",
+    ".platform/hooks/predeploy/10_redirect_to_https.sh",
 )
 PATIENCE = 60.0
 """Seconds that a story waits for one thing to happen before it fails."""
