@@ -9,9 +9,9 @@ order is time order.
     environment#<name>              known-good                      the version to go back to
     environment#<name>              quarantine#<revision>           a revision never to go back to
     environment#<name>              rollback#<time>#<watch>         one rollback, for the cap
-    environment#<name>              label#<version label>           the revision that a label holds
+    environment#<name>              label#<version label>           the revision under a label
     environment#<name>              helm                            who is changing it now
-    environment#<name>              hold                            a release that waits for a person
+    environment#<name>              hold                            a release that a person decides
     claim#<action execution id>     watch                           who watches a deployment
     claim#<action execution id>     act                             the way back that was taken
     pipeline#<name>                 watch#<action execution id>     a watch that has not ended
@@ -111,6 +111,8 @@ class OpenWatch:
     environment: str
     holder: str
     at: datetime
+    tries: int = 1
+    """How many have held it: a watch that always dies is not begun for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +334,16 @@ class Ledger:
         """Let a revision be deployed and gone back to again."""
         self._table.delete(f"environment#{environment}", f"quarantine#{revision}")
 
+    def forgive(self, environment: str, revision: str) -> None:
+        """Let a revision be rolled back once more: what was remembered of it is blotted out.
+
+        The rollbacks themselves still count against the cap.
+        """
+        for item in self._query(f"environment#{environment}", "rollback#"):
+            if item.get("bad_revision") == revision:
+                kept = {key: value for key, value in item.items() if key != "bad_revision"}
+                self._table.put(kept)
+
     def count_rollback(self, past: PastRollback) -> None:
         """Remember that a rollback was begun; the same watch counts once however often it says."""
         self._table.put(
@@ -432,6 +444,7 @@ class Ledger:
                 action_execution_id=watch.action_execution_id,
                 environment=watch.environment,
                 holder=watch.holder,
+                tries=watch.tries,
                 at=_iso(watch.at),
                 expires_at=_expiry(watch.at, _CLAIM_KEPT),
             )
@@ -449,6 +462,7 @@ class Ledger:
                 environment=_text(item, "environment"),
                 holder=_text(item, "holder"),
                 at=_time(item, "at"),
+                tries=_whole(item, "tries") or 1,
             )
             for item in self._query(f"pipeline#{pipeline}", "watch#")
         ]
@@ -517,6 +531,13 @@ class Ledger:
             return helm
         _check(standing)
         return replace(helm, holder=_text(standing, "holder"), at=_time(standing, "at"))
+
+    def helm(self, environment: str) -> Helm | None:
+        """Who is changing an environment now, if anybody is."""
+        item = self._get(f"environment#{environment}", "helm")
+        if item is None:
+            return None
+        return Helm(environment=environment, holder=_text(item, "holder"), at=_time(item, "at"))
 
     def leave_helm(self, environment: str, holder: str) -> None:
         """Stop changing an environment; another's helm is left alone."""

@@ -1,0 +1,1 @@
+"""rollback: the last good version, exactly once."""

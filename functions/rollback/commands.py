@@ -1,0 +1,287 @@
+"""What people order by hand: plan, roll back, release a hold, lift a quarantine, freeze, unfreeze.
+
+A command is a person's decision, so it passes over the rows of the policy that keep the
+automation from acting by itself; it never goes back to what is not there or is in quarantine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from rollback import freeze, tell
+from rollback.act import go_back
+from rollback.desk import Desk
+from rollback.facts import ActionRun, Baseline, Cause, Deployment, Facts
+from rollback.gather import Case, read_baseline, read_facts
+from rollback.order import BadOrderError, Command, CommandName
+from rollback.policy import Action, Decision, decide
+from rollback.script import GaveUpError, Script
+from rollback.settings import EnvironmentSettings
+from rollback.workflow import wait_until_ready
+from trellis.events import RollbackState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would happen to one environment now."""
+
+    environment: str
+    stage: str
+    mode: str
+    running: str | None
+    """The version label."""
+    revision: str | None
+    health: str
+    known_good: str | None
+    known_good_since: datetime | None
+    quarantined: tuple[str, ...]
+    is_frozen: bool
+    held: str | None
+    action: str
+    reason: str
+    target: str | None
+    route: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a command."""
+
+    outcome: str
+    reason: str
+    plans: tuple[Plan, ...] = ()
+
+
+def obey(script: Script, desk: Desk, command: Command) -> Done:
+    """Carry a command out. Raises BadOrderError for one that names what is not there."""
+    wanted = _environments(desk, command)
+    settings = wanted[0]
+    match command.name:
+        case CommandName.PLAN:
+            plans = tuple(
+                script.do(f"plan {one.stage}", Plan, partial(plan, desk, one)) for one in wanted
+            )
+            return Done(outcome="planned", reason="nothing was done", plans=plans)
+        case CommandName.ROLL_BACK:
+            return _roll_back(script, desk, settings, command)
+        case CommandName.RELEASE:
+            return _release(script, desk, settings, command)
+        case CommandName.LIFT_QUARANTINE:
+            return script.do("lift", Done, lambda: _lift(desk, settings, command))
+        case CommandName.FREEZE:
+            return script.do("freeze", Done, lambda: _freeze(desk, settings, command))
+        case CommandName.UNFREEZE:
+            return script.do("unfreeze", Done, lambda: _unfreeze(desk, settings))
+
+
+def _environments(desk: Desk, command: Command) -> tuple[EnvironmentSettings, ...]:
+    if command.environment is None:
+        return desk.settings.stages
+    found = desk.settings.named(command.environment)
+    if found is None:
+        known = ", ".join(one.environment for one in desk.settings.stages)
+        raise BadOrderError(f"there is no environment {command.environment!r}: there are {known}")
+    return (found,)
+
+
+def plan(desk: Desk, settings: EnvironmentSettings) -> Plan:
+    """What would be decided if the environment's newest deployment turned bad now."""
+    run = _newest(desk, settings)
+    known = desk.ledger.known_good(settings.environment)
+    stage = desk.pipeline.stage(settings.stage)
+    hold = desk.ledger.hold(settings.environment)
+    if run is None:
+        look = desk.beanstalk.look(settings.environment, desk.now())
+        decision = Decision(
+            Action.STAND_DOWN,
+            f"nothing was ever deployed to {settings.environment} by this pipeline",
+        )
+        label, revision, health = look.version_label, None, look.health
+    else:
+        case = Case(
+            deployment=run.deployment,
+            cause=Cause.BAKE_FAILED,
+            why="if its health turned bad now",
+            baseline=Baseline(source="seen"),
+        )
+        facts = read_facts(desk, case)
+        decision = decide(facts, settings, facts.look.at)
+        label, revision, health = facts.look.version_label, facts.revision, facts.look.health
+    return Plan(
+        environment=settings.environment,
+        stage=settings.stage,
+        mode=settings.mode.value,
+        running=label,
+        revision=revision,
+        health=health.value,
+        known_good=known.revision if known else None,
+        known_good_since=known.since if known else None,
+        quarantined=tuple(sorted(desk.ledger.quarantined(settings.environment))),
+        is_frozen=not stage.transition.is_enabled,
+        held=hold.reason if hold else None,
+        action=decision.action.value,
+        reason=tell.sentence(decision.reason),
+        target=decision.target.revision if decision.target else None,
+        route=decision.route.value if decision.route else None,
+    )
+
+
+def _newest(desk: Desk, settings: EnvironmentSettings) -> ActionRun | None:
+    return next(
+        (run for run in desk.pipeline.deploys() if run.deployment.stage == settings.stage), None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    deployment: Deployment | None
+    at: datetime
+
+
+def _roll_back(script: Script, desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
+    found = script.do("newest deployment", _Found, lambda: _look_up(desk, settings, script.id))
+    if found.deployment is None:
+        return Done(
+            outcome="refused",
+            reason=f"nothing was ever deployed to {settings.environment} by this pipeline",
+        )
+    baseline = script.do(
+        "baseline", Baseline, lambda: _baseline_by_hand(desk, found.deployment, settings)
+    )
+    why = f"a person ordered it{f' ({command.reason})' if command.reason else ''}"
+    case = Case(
+        deployment=found.deployment,
+        cause=Cause.BY_HAND,
+        why=why,
+        baseline=baseline,
+        wanted=command.version,
+    )
+    for number in range(1, 6):
+        facts = script.do(f"facts {number}", Facts, partial(read_facts, desk, case))
+        decision = decide(facts, settings, facts.look.at)
+        evidence = tell.evidence_of(facts, baseline, ())
+        match decision.action:
+            case Action.WAIT:
+                wait_until_ready(script, desk, settings.environment, settings.ready_within, "ready")
+                case = replace(case, has_waited=True)
+            case Action.ABORT:
+                script.do("abort", str, partial(_abort, desk, settings.environment))
+                wait_until_ready(
+                    script, desk, settings.environment, settings.ready_within, "aborted"
+                )
+                case = replace(case, has_aborted=True)
+            case Action.ROLL_BACK:
+                went = go_back(script, desk, case, settings, facts, decision, evidence, None, None)
+                if went.again is None:
+                    return Done(outcome=went.outcome, reason=tell.sentence(went.reason))
+                case = went.again
+            case _:
+                script.do(
+                    "tell that it is refused",
+                    str,
+                    partial(_say_refused, desk, case, settings, facts, decision),
+                )
+                return Done(outcome="refused", reason=tell.sentence(decision.reason))
+    raise GaveUpError(f"no decision holds for {settings.environment}")
+
+
+def _look_up(desk: Desk, settings: EnvironmentSettings, me: str) -> _Found:
+    """The environment's newest deployment; the command acts under a name of its own."""
+    run = _newest(desk, settings)
+    if run is None:
+        return _Found(deployment=None, at=desk.now())
+    own = f"by-hand-{me.rsplit('/', 1)[-1]}"
+    return _Found(deployment=replace(run.deployment, action_execution_id=own), at=desk.now())
+
+
+def _baseline_by_hand(
+    desk: Desk, deployment: Deployment | None, settings: EnvironmentSettings
+) -> Baseline:
+    """A person goes back because it is bad now, so it may be no worse afterwards."""
+    if deployment is None:
+        return Baseline(source="events")
+    return replace(read_baseline(desk, deployment, settings), source="events", health=None)
+
+
+def _abort(desk: Desk, environment: str) -> str:
+    desk.beanstalk.abort(environment)
+    return "aborted"
+
+
+def _say_refused(
+    desk: Desk, case: Case, settings: EnvironmentSettings, facts: Facts, decision: Decision
+) -> str:
+    return desk.bus.publish(
+        tell.rollback_event(
+            case.deployment,
+            settings,
+            RollbackState.REFUSED,
+            decision.reason,
+            desk.now(),
+            facts=facts,
+            good=facts.good,
+            evidence=tell.evidence_of(facts, case.baseline, ()),
+        )
+    )
+
+
+def _release(script: Script, desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
+    """A hold that a person releases is rolled back."""
+    held = script.do("hold", _Held, lambda: _held(desk, settings.environment))
+    if held.reason is None:
+        return Done(outcome="refused", reason=f"no release of {settings.environment} is held")
+    done = _roll_back(
+        script, desk, settings, replace(command, reason=command.reason or "the hold was released")
+    )
+    if done.outcome == "rolled back":
+        script.do("forget the hold", str, lambda: _forget_hold(desk, settings.environment))
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    reason: str | None
+
+
+def _held(desk: Desk, environment: str) -> _Held:
+    hold = desk.ledger.hold(environment)
+    return _Held(reason=hold.reason if hold else None)
+
+
+def _forget_hold(desk: Desk, environment: str) -> str:
+    desk.ledger.release_hold(environment)
+    return "forgotten"
+
+
+def _lift(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
+    revision = command.version or ""
+    known = desk.ledger.quarantined(settings.environment)
+    if revision not in known:
+        shown = ", ".join(sorted(known)) or "none"
+        return Done(
+            outcome="refused",
+            reason=f"{revision} is not in quarantine in {settings.environment}: {shown}",
+        )
+    desk.ledger.lift_quarantine(settings.environment, revision)
+    desk.ledger.forgive(settings.environment, revision)
+    return Done(
+        outcome="lifted", reason=f"{revision} may be deployed to {settings.environment} again"
+    )
+
+
+def _freeze(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
+    frozen = freeze.close(desk, settings.stage, "by hand", f"by hand {command.reason}".strip())
+    if not frozen.is_ours:
+        return Done(outcome="refused", reason=f"{settings.stage} was closed by somebody already")
+    return Done(outcome="frozen", reason=f"nothing enters {settings.stage} until it is unfrozen")
+
+
+def _unfreeze(desk: Desk, settings: EnvironmentSettings) -> Done:
+    if freeze.open_again(desk, settings.stage):
+        return Done(outcome="unfrozen", reason=f"releases enter {settings.stage} again")
+    return Done(
+        outcome="refused",
+        reason=f"{settings.stage} is not as Trellis left it: open it in CodePipeline",
+    )

@@ -1,0 +1,303 @@
+"""What is known of a deployment and its environment: values, and what follows from them alone.
+
+Labels are Elastic Beanstalk's version labels; a revision is the source's (a commit id, or the S3
+version id of an uploaded bundle). CodePipeline makes a new label for each deployment, also for a
+rollback, so two labels may hold the same revision and only revisions are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why a deployment is judged."""
+
+    DEPLOY_FAILED = "deploy failed"
+    BAKE_FAILED = "bake failed"
+    BY_HAND = "by hand"
+
+
+class Health(StrEnum):
+    """Enhanced health, in the API's words.
+
+    https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/health-enhanced-status.html
+    """
+
+    NO_DATA = "NoData"
+    UNKNOWN = "Unknown"
+    PENDING = "Pending"
+    OK = "Ok"
+    INFO = "Info"
+    WARNING = "Warning"
+    DEGRADED = "Degraded"
+    SEVERE = "Severe"
+    SUSPENDED = "Suspended"
+
+    @classmethod
+    def of(cls, text: str | None) -> Health:
+        """The health a text names; `No Data`, as events spell it, is NoData."""
+        found = (text or "").replace(" ", "")
+        return cls(found) if found in cls else cls.UNKNOWN
+
+    @property
+    def badness(self) -> int | None:
+        """How bad it is, from 0; None where it says nothing about the application."""
+        return _BADNESS.get(self)
+
+
+_BADNESS = {Health.OK: 0, Health.INFO: 0, Health.WARNING: 1, Health.DEGRADED: 2, Health.SEVERE: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One execution of a Deploy action: what a watch is about."""
+
+    pipeline: str
+    stage: str
+    action: str
+    execution_id: str
+    action_execution_id: str
+    """New for each retry of the stage, where the execution's id stays."""
+    application: str
+    environment: str
+    started: datetime
+
+
+class ActionState(StrEnum):
+    """ActionExecutionStatus: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionExecutionDetail.html"""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ABANDONED = "Abandoned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRun:
+    """A Deploy action's execution as CodePipeline lists it."""
+
+    deployment: Deployment
+    state: ActionState
+    updated: datetime
+    version_label: str | None = None
+    """What it deployed, where CodePipeline says so (its external execution id)."""
+    message: str | None = None
+    """What it said when it failed."""
+    artifact_bucket: str | None = None
+    artifact_key: str | None = None
+    """Its input, the bundle that it deploys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A pipeline execution."""
+
+    execution_id: str
+    status: str
+    """PipelineExecutionStatus: InProgress, Stopping, Stopped, Succeeded, Superseded, Failed, …"""
+    started: datetime
+    pipeline_version: int | None = None
+    revision: str | None = None
+    summary: str | None = None
+    is_rollback: bool = False
+    rollback_target: str | None = None
+    trigger: str | None = None
+    stop_reason: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """The way into a stage."""
+
+    is_enabled: bool
+    reason: str | None = None
+    changed_by: str | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageState:
+    """A stage as GetPipelineState shows it."""
+
+    pipeline_version: int
+    execution_id: str | None
+    """The execution that was in it last."""
+    status: str | None
+    action_execution_id: str | None
+    """The Deploy action's last execution."""
+    inbound: tuple[str, ...]
+    """Executions that wait before it."""
+    transition: Transition
+    has_approval: bool
+    approval_action: str | None = None
+    approval_token: str | None = None
+    """While an approval waits for its answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """What one instance says of itself."""
+
+    id: str
+    version_label: str | None
+    deployed_at: datetime | None = None
+    health: Health = Health.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at an environment."""
+
+    at: datetime
+    status: str
+    """EnvironmentStatus: Ready, Updating, Launching, Aborting, Terminating, Terminated."""
+    health: Health
+    version_label: str | None
+    """The expected version; after a failed deployment Beanstalk resets it to the last good one.
+    https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/health-enhanced-status.html"""
+    platform: str | None = None
+    is_abortable: bool = False
+    instances: tuple[Instance, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.status == "Ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One line of DescribeEvents."""
+
+    at: datetime
+    message: str
+    severity: str = "INFO"
+    version_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """How things were before the deployment; `source` says how that is known."""
+
+    source: str
+    """`seen`: looked at before anything changed. `events`: nobody looked then, and the health is
+    rebuilt from what the environment has told since."""
+    health: Health | None = None
+    labels: frozenset[str] = frozenset()
+    """What the instances and the environment ran."""
+    platform: str | None = None
+    alarms: frozenset[str] = frozenset()
+    """Alarms that were already in ALARM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Good:
+    """A version to go back to, and where it can still be had."""
+
+    revision: str
+    version_label: str
+    execution_id: str
+    since: datetime
+    summary: str | None = None
+    labels: frozenset[str] = frozenset()
+    """Every version label that is known to hold this revision."""
+    is_registered: bool = False
+    """Its version label exists and its bundle is there: UpdateEnvironment can take it."""
+    is_copied: bool = False
+    """Its bundle's copy is there: a version can be registered anew."""
+    stage_problem: str | None = None
+    """Why RollbackStage cannot take its execution as target; None where it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRollback:
+    """A rollback of this environment within the window."""
+
+    at: datetime
+    bad_revision: str | None
+
+
+class Consent(StrEnum):
+    """What a person answered where one is asked."""
+
+    NOT_ASKED = "not asked"
+    GIVEN = "given"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that the decision rests on, read at one time."""
+
+    deployment: Deployment
+    cause: Cause
+    why: str
+    """What went wrong, in one sentence."""
+    look: Look
+    revision: str | None = None
+    """The bad one; None where CodePipeline no longer says."""
+    summary: str | None = None
+    version_label: str | None = None
+    """The label that the bad deployment brought."""
+    old_labels: frozenset[str] = frozenset()
+    """What ran before, by the baseline."""
+    has_update_begun: bool | None = None
+    """Whether the environment began an update since the action did; None: not known."""
+    newer: str | None = None
+    """What has replaced it, or is about to: a phrase."""
+    stopped: str | None = None
+    """Who or what stopped the run, where it was stopped: a phrase."""
+    closed_by_person: str | None = None
+    """A person disabled the stage's inbound transition since it began: a phrase."""
+    is_rollback: bool = False
+    unsafe: str | None = None
+    """Where the release says that it is not safe to roll back: a phrase."""
+    good: Good | None = None
+    quarantined: frozenset[str] = frozenset()
+    rollbacks: tuple[PastRollback, ...] = ()
+    """Of the window, without this watch's own."""
+    has_approval: bool = False
+    """The stage holds an approval."""
+    consent: Consent = Consent.NOT_ASKED
+    has_waited: bool = False
+    """The environment was given its time to become Ready."""
+    has_aborted: bool = False
+    """Its update was aborted after that."""
+
+    @property
+    def name(self) -> str:
+        """The environment, as sentences name it."""
+        return self.deployment.environment
+
+    @property
+    def is_everywhere_old(self) -> bool:
+        """Every instance reports what ran before; never where an instance says nothing."""
+        instances = self.look.instances
+        return bool(instances) and all(
+            (one.version_label in self.old_labels)
+            or (
+                not self.old_labels
+                and one.deployed_at is not None
+                and one.deployed_at < self.deployment.started
+            )
+            for one in instances
+        )
+
+    @property
+    def is_good_everywhere(self) -> bool:
+        """Every instance reports the known-good revision."""
+        instances, good = self.look.instances, self.good
+        if good is None or not instances:
+            return False
+        return all(one.version_label in good.labels for one in instances)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Instances run more than one version, or another one than the environment's label."""
+        labels = {one.version_label for one in self.look.instances}
+        return len(labels) > 1 or bool(labels and labels != {self.look.version_label})

@@ -1,0 +1,66 @@
+"""Freezing a stage, and unfreezing what nobody has touched since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollback.desk import Desk
+from rollback.pipeline import reason_for_api
+from rollback.script import Script
+from trellis.ledger import Freeze
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A stage's inbound transition after we asked for it to be closed."""
+
+    is_ours: bool
+    """We hold it closed; otherwise a person does."""
+    is_new: bool
+    """It was open before."""
+
+
+def freeze(script: Script, desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
+    """Let nothing enter a stage. The same again is the same."""
+    return script.do("freeze", Frozen, lambda: close(desk, stage, execution_id, reason))
+
+
+def close(desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
+    """Disable a stage's inbound transition, unless it is closed already.
+
+    It is written down before it is done, so that a freeze that was interrupted is still ours.
+    """
+    pipeline = desk.pipeline.name
+    now = desk.pipeline.stage(stage).transition
+    before = desk.ledger.frozen(pipeline, stage)
+    if not now.is_enabled:
+        is_ours = before is not None and now.reason == reason_for_api(before.reason)
+        is_this = is_ours and before is not None and before.execution_id == execution_id
+        return Frozen(is_ours=is_ours, is_new=is_this)
+    text = f"Trellis: {reason}"
+    desk.ledger.freeze(
+        Freeze(
+            pipeline=pipeline, stage=stage, reason=text, execution_id=execution_id, at=desk.now()
+        )
+    )
+    desk.pipeline.disable(stage, text)
+    return Frozen(is_ours=True, is_new=True)
+
+
+def unfreeze(script: Script, desk: Desk, stage: str) -> bool:
+    """Open what we closed, where it still looks as we left it."""
+    return script.do("unfreeze", bool, lambda: open_again(desk, stage))
+
+
+def open_again(desk: Desk, stage: str) -> bool:
+    """Whether we opened it; False where a person has changed it since, or it was open."""
+    pipeline = desk.pipeline.name
+    ours = desk.ledger.frozen(pipeline, stage)
+    if ours is None:
+        return False
+    now = desk.pipeline.stage(stage).transition
+    is_as_we_left_it = not now.is_enabled and now.reason == reason_for_api(ours.reason)
+    if is_as_we_left_it:
+        desk.pipeline.enable(stage)
+    desk.ledger.unfreeze(pipeline, stage)
+    return is_as_we_left_it

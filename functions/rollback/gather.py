@@ -1,0 +1,287 @@
+"""What AWS and the ledger know about a deployment, read into facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rollback import bake
+from rollback.beanstalk import has_update_begun
+from rollback.desk import Desk
+from rollback.facts import (
+    ActionRun,
+    ActionState,
+    Baseline,
+    Cause,
+    Consent,
+    Deployment,
+    Facts,
+    Good,
+    Incident,
+    Look,
+    PastRollback,
+    Run,
+    StageState,
+)
+from rollback.pipeline import reason_for_api
+from rollback.settings import EnvironmentSettings
+from trellis.ledger import KnownGood
+
+_ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+_VARIABLES = ("RollbackSafe", "Rollback-Safe", "ROLLBACK_SAFE")
+_TRAILER = re.compile(r"^\s*Rollback-Safe:\s*(no|false)\s*$", re.IGNORECASE | re.MULTILINE)
+_IN_ONE_LINE = re.compile(r"\bRollback-Safe:\s*(no|false)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is already known of a bad deployment, and what has been tried."""
+
+    deployment: Deployment
+    cause: Cause
+    why: str
+    baseline: Baseline
+    consent: Consent = Consent.NOT_ASKED
+    has_waited: bool = False
+    has_aborted: bool = False
+    stage_refusal: str | None = None
+    """What RollbackStage answered when it refused."""
+    wanted: str | None = None
+    """A revision or a version label that a person named, instead of the known-good one."""
+
+
+def read_baseline(desk: Desk, deployment: Deployment, settings: EnvironmentSettings) -> Baseline:
+    """How things were before a deployment, or what the environment has told of that since."""
+    look = desk.beanstalk.look(deployment.environment, desk.now())
+    incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
+    off = desk.alarms.going_off(settings.alarms)
+    before = frozenset(name for name, since in off.items() if since < deployment.started)
+    if not has_update_begun(incidents, None):
+        return Baseline(
+            source="seen",
+            health=look.health if look.health.badness is not None else None,
+            labels=_labels(look),
+            platform=look.platform,
+            alarms=frozenset(off),
+        )
+    rebuilt = bake.baseline_from(incidents, look, deployment.started)
+    return Baseline(source=rebuilt.source, health=rebuilt.health, alarms=before)
+
+
+def read_facts(desk: Desk, case: Case) -> Facts:
+    """Everything that the decision rests on, as it is now."""
+    deployment = case.deployment
+    now = desk.now()
+    run = desk.pipeline.run(deployment.execution_id)
+    stage = desk.pipeline.stage(deployment.stage, deployment.action)
+    deploys = desk.pipeline.deploys()
+    own = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
+    look = desk.beanstalk.look(deployment.environment, now)
+    incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
+    label = bad_label(own, incidents, case.baseline)
+    frozen = desk.ledger.frozen(deployment.pipeline, deployment.stage)
+    return Facts(
+        deployment=deployment,
+        cause=case.cause,
+        why=case.why,
+        look=look,
+        revision=run.revision,
+        summary=run.summary,
+        version_label=label,
+        old_labels=case.baseline.labels - {label},
+        has_update_begun=has_update_begun(incidents, label),
+        newer=newer_than(deployment, deploys, stage, incidents, own, label),
+        stopped=_stopped(run),
+        closed_by_person=_closed(
+            stage, deployment, reason_for_api(frozen.reason) if frozen else None
+        ),
+        is_rollback=run.is_rollback,
+        unsafe=marked_unsafe(run),
+        good=read_good(desk, case, stage),
+        quarantined=frozenset(desk.ledger.quarantined(deployment.environment)),
+        rollbacks=tuple(
+            PastRollback(at=past.at, bad_revision=past.bad_revision)
+            for past in desk.ledger.rollbacks(deployment.environment, _ALWAYS)
+            if past.watch_id != deployment.action_execution_id
+        ),
+        has_approval=stage.has_approval,
+        consent=case.consent,
+        has_waited=case.has_waited,
+        has_aborted=case.has_aborted,
+    )
+
+
+def bad_label(
+    own: ActionRun | None, incidents: Iterable[Incident], baseline: Baseline
+) -> str | None:
+    """The label that a deployment brought: by CodePipeline's word, else by the environment's."""
+    if own is not None and own.version_label:
+        return own.version_label
+    return next(
+        (
+            one.version_label
+            for one in incidents
+            if one.version_label and one.version_label not in baseline.labels
+        ),
+        None,
+    )
+
+
+def newer_than(
+    deployment: Deployment,
+    deploys: Iterable[ActionRun],
+    stage: StageState,
+    incidents: Iterable[Incident],
+    own: ActionRun | None,
+    label: str | None,
+) -> str | None:
+    """What has replaced a deployment: another of its environment, or a person's by hand."""
+    for run in deploys:
+        other = run.deployment
+        if (
+            other.environment == deployment.environment
+            and other.action_execution_id != deployment.action_execution_id
+            and other.started > deployment.started
+        ):
+            how = "is running" if run.state is ActionState.IN_PROGRESS else "has followed"
+            return f"a newer deployment ({other.execution_id}) {how}"
+    if stage.action_execution_id not in (None, deployment.action_execution_id):
+        return f"another deployment is {deployment.stage}'s latest"
+    if own is None or own.state is ActionState.IN_PROGRESS:
+        return None
+    by_hand = deployed_since(incidents, own.updated, label)
+    return f"somebody deployed {by_hand} by hand since" if by_hand else None
+
+
+def deployed_since(incidents: Iterable[Incident], since: datetime, label: str | None) -> str | None:
+    """Another version that the environment began to deploy after a time."""
+    return next(
+        (
+            one.version_label
+            for one in incidents
+            if one.at > since
+            and one.version_label not in (None, label)
+            and one.message.startswith("Environment update is starting")
+        ),
+        None,
+    )
+
+
+def marked_unsafe(run: Run) -> str | None:
+    """Where a release says that it is not safe to roll back, if it does."""
+    for name, value in run.variables:
+        if name in _VARIABLES and value.strip().lower() in ("no", "false"):
+            return f"the pipeline variable {name} is {value}"
+    summary = run.summary or ""
+    # CodePipeline shows a commit message's lines in one, so a trailer may stand inside a line.
+    if _TRAILER.search(summary) or _IN_ONE_LINE.search(summary):
+        return "the commit says Rollback-Safe: no"
+    return None
+
+
+def read_good(desk: Desk, case: Case, stage: StageState) -> Good | None:
+    """The version to go back to and where it can be had, or None where there is none."""
+    deployment = case.deployment
+    known = desk.ledger.known_good(deployment.environment)
+    if case.wanted is not None:
+        known = _named(desk, deployment, case.wanted, known)
+    if known is None:
+        return None
+    labels = frozenset(
+        label
+        for label, revision in desk.ledger.revisions(deployment.environment).items()
+        if revision == known.revision
+    )
+    version = desk.beanstalk.version(known.version_label)
+    target, problem = (known.execution_id, None)
+    if not stage.has_approval:
+        target, problem = _stage_target(desk, case, stage, known)
+    return Good(
+        revision=known.revision,
+        version_label=known.version_label,
+        execution_id=target,
+        since=known.since,
+        summary=known.summary,
+        labels=labels | {known.version_label},
+        is_registered=(
+            version is not None
+            and version.status != "Failed"
+            and desk.bundles.is_there(version.bucket, version.key)
+        ),
+        is_copied=desk.bundles.is_there(known.bundle_bucket, known.bundle_key),
+        stage_problem=problem,
+    )
+
+
+def _named(
+    desk: Desk, deployment: Deployment, wanted: str, known: KnownGood | None
+) -> KnownGood | None:
+    """The version that a person named, by its revision or its label."""
+    if known is not None and wanted in (known.revision, known.version_label):
+        return known
+    for label, revision in desk.ledger.revisions(deployment.environment).items():
+        if wanted in (label, revision):
+            return KnownGood(
+                environment=deployment.environment,
+                revision=revision,
+                version_label=label,
+                execution_id="",
+                since=_ALWAYS,
+            )
+    return None
+
+
+def _stage_target(
+    desk: Desk, case: Case, stage: StageState, known: KnownGood
+) -> tuple[str, str | None]:
+    """The execution that RollbackStage can go to, or why there is none."""
+    if case.stage_refusal is not None:
+        return known.execution_id, case.stage_refusal
+    if stage.status in ("InProgress", "Stopping"):
+        return known.execution_id, "the stage is still running"
+    candidates = [
+        run for run in desk.pipeline.succeeded_in(case.deployment.stage) if not run.is_rollback
+    ]
+    same = [run for run in candidates if run.execution_id == known.execution_id] or [
+        run for run in candidates if run.revision == known.revision
+    ]
+    if not same:
+        return (
+            known.execution_id,
+            f"the pipeline has changed since {known.revision} succeeded in {case.deployment.stage}",
+        )
+    target = same[0].execution_id
+    for deploy in desk.pipeline.deploys(target):
+        if deploy.deployment.stage == case.deployment.stage:
+            if desk.bundles.is_there(deploy.artifact_bucket, deploy.artifact_key):
+                return target, None
+            return target, f"the artifact of {target} has expired"
+    return target, f"nothing is known of the artifact of {target}"
+
+
+def _labels(look: Look) -> frozenset[str]:
+    return frozenset(
+        label
+        for label in (look.version_label, *(one.version_label for one in look.instances))
+        if label
+    )
+
+
+def _stopped(run: Run) -> str | None:
+    if run.status not in ("Stopping", "Stopped"):
+        return None
+    why = f" ({run.stop_reason})" if run.stop_reason else ""
+    return f"the run was stopped{why}"
+
+
+def _closed(stage: StageState, deployment: Deployment, ours: str | None) -> str | None:
+    """A transition that a person closed since the deployment began."""
+    transition = stage.transition
+    if transition.is_enabled or transition.reason == ours:
+        return None
+    if transition.changed_at is None or transition.changed_at < deployment.started:
+        return None
+    who = (transition.changed_by or "somebody").rsplit("/", 1)[-1]
+    return f"{who} has closed {deployment.stage} ({transition.reason or 'no reason given'})"
