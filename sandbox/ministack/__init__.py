@@ -15,7 +15,6 @@ from sandbox.ministack.cloudformation import (
     name_resources_by_region,
     offer_resource_type,
 )
-from sandbox.ministack.functions import run_functions_on
 from sandbox.ministack.hooks import HOOKS, PINNED, HookMissingError, check_hooks
 from sandbox.ministack.server import application, settings
 from sandbox.ministack.services import record_decisions, serve_service
@@ -33,7 +32,6 @@ __all__ = [
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",
-    "run_functions_on",
     "serve_service",
     "settings",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.inbox import Inbox
@@ -15,6 +16,7 @@ from sandbox.ministack.cloudformation import (
     tag_by_schema,
 )
 from sandbox.ministack.events import Events, PipelineStarter
+from sandbox.ministack.functions import Functions
 from sandbox.ministack.keys import Keys
 from sandbox.ministack.mail import EMail
 from sandbox.ministack.monitoring import Monitoring
@@ -27,7 +29,12 @@ class Behaviours:
     close when the sandbox ends."""
 
     def __init__(
-        self, cloud: MiniStackCloud, state: Path, *, pipelines: PipelineStarter | None = None
+        self,
+        cloud: MiniStackCloud,
+        state: Path,
+        *,
+        interpreters: Mapping[str, str],
+        pipelines: PipelineStarter | None = None,
     ) -> None:
         self.timers = Timers()
         self.events = Events(cloud, self.timers, pipelines)
@@ -35,6 +42,7 @@ class Behaviours:
         self.mail = EMail(self.inbox)
         self.monitoring = Monitoring(cloud, self.timers)
         self.keys = Keys(cloud)
+        self.functions = Functions(cloud, self.timers, state, interpreters)
 
     def install(self) -> None:
         """Put every behaviour in place."""
@@ -44,6 +52,7 @@ class Behaviours:
         self.mail.install()
         self.monitoring.install()
         self.keys.install()
+        self.functions.install()
         accept_metric_math()
         for name, resource_type in resource_types().items():
             offer_resource_type(name, resource_type)
@@ -52,5 +61,6 @@ class Behaviours:
         keep_full_buckets()
 
     def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more, and end every function."""
         self.timers.close()
+        self.functions.close()

@@ -68,17 +68,6 @@ class Monitoring:
                 self.read_lines([event["message"] for event in data.get("logEvents", ())])
             return answer
 
-        from ministack.services import lambda_svc
-
-        emit_logs = lambda_svc._emit_lambda_logs
-
-        def emit_lambda_logs(
-            function: Any, request_id: str, text: str, *more: Any, **named: Any
-        ) -> None:
-            emit_logs(function, request_id, text, *more, **named)
-            self.read_lines((text or "").splitlines())
-
-        lambda_svc._emit_lambda_logs = emit_lambda_logs
         cloudwatch._put_metric_alarm = put_metric_alarm
         cloudwatch._get_metric_data = self.metric_data
         cloudwatch._evaluate_alarm = self.evaluate

@@ -237,7 +237,8 @@ def test_a_failing_function_is_retried_and_its_record_reaches_the_destination(
     assert record["requestContext"]["approximateInvokeCount"] == 2
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestPayload"]["detail"] == {"n": 1}
-    assert record["responsePayload"]["errorMessage"] == "boom"
+    payload = record["responsePayload"]
+    assert (payload["errorType"], payload["errorMessage"]) == ("ValueError", "boom")
 
 
 def test_a_role_that_may_not_send_loses_the_record_and_counts_it(local: Local) -> None:
