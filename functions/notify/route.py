@@ -109,7 +109,7 @@ def route(notice: Notice, rules: tuple[Rule, ...], configured: Collection[Channe
     found = tuple(channel for channel in Channel if channel in wanted and channel in configured)
     kind = f"{notice.severity.value} notices"
     if found:
-        return Routing(found, f"{kind} go there")
+        return Routing(found, f"{kind} go to {', '.join(found)}")
     if rule is None:
         return Routing((), f"no rule tells anyone of {kind}")
     return Routing(

@@ -236,7 +236,7 @@ def _remembered(own: OwnHappening, office: Office) -> ReleaseEvent | None:
                 execution_id=event.execution_id,
                 subject=f"rollback/{event.stage}",
                 state=event.state.value,
-                order=event.at.isoformat(timespec="microseconds"),
+                order=f"{event.at.isoformat(timespec='microseconds')}#{event.state.is_end:d}",
                 at=event.at,
                 details=(("reason", event.reason[:1000]),),
             )

@@ -21,20 +21,19 @@ MOST_BODY_BYTES = 256 * 1024 - 1024
 
 _MARKS = {
     Severity.CRITICAL: "[CRITICAL] ",
-    Severity.ERROR: "[FAILED] ",
     Severity.ACTION: "[ACTION] ",
     Severity.WARNING: "[WARNING] ",
     Severity.SUCCESS: "[OK] ",
 }
+_FAILURES = ("FAILED", "FAULT", "TIMED_OUT", "CLIENT_ERROR")
 _MOST_FACT = 4000
 _MOST_LOG_LINE = 400
 
 
 def render(notice: Notice) -> dict[str, str]:
     """The subject and the body."""
-    mark = _MARKS.get(notice.severity, "")
     return {
-        "subject": cut(one_line(mark + notice.headline), MOST_SUBJECT),
+        "subject": cut(one_line(_mark(notice) + notice.headline), MOST_SUBJECT),
         "body": cut_bytes(_body(notice), MOST_BODY_BYTES),
     }
 
@@ -101,6 +100,12 @@ class Email:
         except BotoCoreError as err:
             raise UncertainError(f"SNS did not say whether it took the message: {err}") from err
         return str(answer["MessageId"])
+
+
+def _mark(notice: Notice) -> str:
+    if notice.severity is Severity.ERROR:
+        return "[FAILED] " if notice.state.endswith(_FAILURES) else "[ALERT] "
+    return _MARKS.get(notice.severity, "")
 
 
 def _body(notice: Notice) -> str:

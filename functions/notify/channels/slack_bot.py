@@ -29,7 +29,12 @@ CARD = "card"
 
 _LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.ACTION)
 _UNSURE = ("fatal_error", "internal_error", "service_unavailable", "request_timeout")
+_NOT_ALLOWED = ("missing_scope", "no_permission", "not_allowed_token_type", "access_denied")
 _LOOK_BACK = 100
+
+
+class NotAllowedError(RefusedError):
+    """When the bot lacks a right that it was not given: asking again changes nothing."""
 
 
 class SlackBot:
@@ -122,15 +127,18 @@ class SlackBot:
         return ts
 
     def _find(self, delivery: Delivery, thread: object) -> str | None:
-        """The `ts` of a message that an earlier try may have posted."""
+        """The `ts` of a message that an earlier try may have posted.
+
+        As long as Slack does not say, nothing is posted.
+        """
         asked: dict[str, Any] = {"limit": _LOOK_BACK, "include_all_metadata": True}
         method = "conversations.history"
         if isinstance(thread, str):
             method, asked["ts"] = "conversations.replies", thread
         try:
             answer = self._call(method, asked, is_form=True)
-        except DeliveryError as err:
-            logger.warning("could not look for an earlier message", reason=str(err))
+        except NotAllowedError as err:
+            logger.warning("may not look for an earlier message", reason=str(err))
             count("MessagesThatMayRepeat")
             return None
         for message in answer.get("messages", []):
@@ -164,5 +172,7 @@ class SlackBot:
         if isinstance(said, dict) and said.get("ok") is True:
             return said
         error = str(said.get("error")) if isinstance(said, dict) else "no object"
-        outcome = UncertainError if error in _UNSURE else RefusedError
-        raise outcome(f"Slack says {error} to {method}")
+        text = f"Slack says {error} to {method}"
+        if error in _UNSURE:
+            raise UncertainError(text)
+        raise NotAllowedError(text) if error in _NOT_ALLOWED else RefusedError(text)

@@ -50,7 +50,7 @@ def _headline(event: BuildEvent) -> str:
     project = in_region(event.project, event.origin.region)
     ending = _ENDINGS[event.status]
     if event.is_phase:
-        return f"{event.phase or 'A phase'} of a build of {project} {ending}"
+        return f"A build of {project}: phase {event.phase or 'unknown'} {ending}"
     return f"A build of {project} {ending}"
 
 

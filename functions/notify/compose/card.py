@@ -18,7 +18,7 @@ from notify.wording import counted
 from trellis.ledger import Sighting
 
 _ENDINGS = {
-    State.SUCCEEDED: (Severity.SUCCESS, "Released: {release} is through {where}"),
+    State.SUCCEEDED: (Severity.SUCCESS, "Released: {release} is live in {where}"),
     State.FAILED: (Severity.ERROR, "{stage} failed: {release} stopped in {where}"),
     State.STOPPED: (Severity.WARNING, "Stopped: {release} in {where}"),
     State.CANCELED: (Severity.WARNING, "Canceled: {release} in {where}"),

@@ -15,6 +15,7 @@ _BAD_HEALTH = {
     Health.SEVERE: Severity.ERROR,
     Health.NO_DATA: Severity.WARNING,
 }
+_ISSUES = "there were issues"
 _LONGEST_HEADLINE_PART = 120
 
 
@@ -52,7 +53,7 @@ def _severity(event: EnvironmentEvent) -> Severity:
     told = f"{event.status or ''} {event.message}".lower()
     if "managed" in told:
         return Severity.WARNING if "fail" in told else Severity.INFO
-    if "fail" in told or "however, there were issues" in told:
+    if "fail" in told or _ISSUES in told:
         return Severity.ERROR
     if "termination" in told or "terminateenvironment" in told:
         return Severity.WARNING
@@ -71,9 +72,15 @@ def _headline(event: EnvironmentEvent, message: str) -> str:
         if event.health is Health.OK and event.previous_health in _BAD_HEALTH:
             return f"{name} is healthy again"
         before = f", was {event.previous_health.value}" if event.previous_health else ""
+        if event.health is Health.NO_DATA:
+            return f"{name} sends no health data{before}"
         return f"{name} is {event.health.value}{before}"
+    if _ISSUES in message:
+        return f"{name} was launched, but with issues"
     if event.status:
-        return f"{name}: {one_line(event.status).removeprefix('Environment ')}"
+        # AWS itself spells it "Managed updated started".
+        status = one_line(event.status).replace("Managed updated", "Managed update")
+        return f"{name}: {status.removeprefix('Environment ')}"
     return f"{name}: {cut(one_line(message), _LONGEST_HEADLINE_PART)}"
 
 

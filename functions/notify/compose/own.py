@@ -100,9 +100,7 @@ def _rollback_headline(event: RollbackStateChange, origin: Origin) -> str:
         case RollbackState.REFUSED:
             return f"Not rolled back: {environment} needs a person now"
         case RollbackState.HELD:
-            return (
-                f"Rollback held: {environment} is bad, and its release is marked not safe to undo"
-            )
+            return f"Rollback held: {environment} is bad, but marked not safe to undo"
         case RollbackState.AWAITING_APPROVAL:
             return f"May {environment} be rolled back? It waits for your yes"
 

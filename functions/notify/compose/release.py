@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from notify import links
 from notify.compose.approval import waits
 from notify.compose.change import in_one_line, short
+from notify.compose.gist import gist
 from notify.compose.mend import mend
 from notify.compose.parts import in_region, person, place, shown, stage_key, tier_of
-from notify.happening import Change, FailedAction, ReleaseEvent
+from notify.happening import Change, FailedAction, Level, ReleaseEvent, State
 from notify.mask import mask
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Stop
 from notify.story import (
@@ -38,6 +39,7 @@ _SEVERITIES = {
     Occasion.SUCCEEDED: Severity.SUCCESS,
     Occasion.PROGRESS: Severity.PROGRESS,
 }
+_UNNAMED = {Level.PIPELINE: "A release", Level.STAGE: "A stage", Level.ACTION: "An action"}
 _FAILURES = (Occasion.FAILED, Occasion.REJECTED, Occasion.WAITING_FOR_UPLOAD)
 _LONGEST_LOG_LINE = 500
 _LONGEST_NAME = 100
@@ -58,7 +60,7 @@ def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -
     return Notice(
         severity=_SEVERITIES[told],
         state=_state(told, event, failed),
-        headline=_headline(told, event, stage, travelling, failed, recovered_from),
+        headline=_headline(told, event, stage, travelling, failed, reason, recovered_from),
         facts=tuple(
             _what(told, event, stage, action, failed, reason, story)
             + _code(event, story, travelling)
@@ -115,16 +117,17 @@ def _headline(
     stage: str | None,
     travelling: Change | None,
     failed: Sequence[FailedAction],
+    reason: str | None,
     recovered_from: int,
 ) -> str:
     where = in_region(event.pipeline, event.origin.region)
-    release = short(travelling) or "the release"
+    known = short(travelling)
+    release = known or "the release"
     match told:
         case Occasion.FAILED:
-            names = [one.name for one in failed]
-            is_plain = not names or (len(names) == 1 and names[0] in (stage, "Deploy"))
-            what = "" if is_plain else f": {listed(names)}"
-            return f"{stage or 'A release'} failed in {where}{what}"
+            many = listed([one.name for one in failed]) if len(failed) > 1 else None
+            what = many or gist(reason)
+            return f"{stage or 'A release'} failed in {where}" + (f": {what}" if what else "")
         case Occasion.REJECTED if failed and all(is_expired(one) for one in failed):
             return f"Nobody answered in time: {release} goes no further in {where}"
         case Occasion.REJECTED:
@@ -140,7 +143,7 @@ def _headline(
             recovered = (
                 f", recovered after {counted(recovered_from, 'failure')}" if recovered_from else ""
             )
-            return f"Released: {release} is through {where}{recovered}"
+            return f"Released: {known or 'a new version'} is live in {where}{recovered}"
         case Occasion.STARTED:
             return f"Started: {release} is on its way in {where}"
         case Occasion.RESUMED:
@@ -150,11 +153,12 @@ def _headline(
         case Occasion.CANCELED:
             return f"Canceled: {release} goes no further in {where}"
         case Occasion.SUPERSEDED:
-            return f"Superseded: a newer release overtook {release} in {where}"
+            whom = f" from {known}" if known else ""
+            return f"Superseded: a newer release took over{whom} in {where}"
         case Occasion.PROGRESS:
             inside = f" in {event.stage}" if event.action and event.action != event.stage else ""
-            what = event.action or event.stage or "The release"
-            is_doing = event.state.value == "STOPPING"
+            what = event.action or event.stage or _UNNAMED[event.level]
+            is_doing = event.state is State.STOPPING
             return f"{what}{inside} {'is ' if is_doing else ''}{event.state.lower()}: {where}"
 
 
@@ -182,7 +186,8 @@ def _what(
     if len(failed) > 1:
         facts.append(Fact("Actions", listed([one.name for one in failed])))
     elif action:
-        facts.append(Fact("Action", action))
+        elsewhere = event.action_region if event.action_region != event.origin.region else None
+        facts.append(Fact("Action", in_region(action, elsewhere)))
     if told in (Occasion.APPROVED, Occasion.REJECTED):
         facts += _answer(event, failed, reason, story)
     elif reason:

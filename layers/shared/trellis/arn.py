@@ -6,6 +6,7 @@ AWS's own Elastic Beanstalk samples print `arn:was:` for `arn:aws:`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
@@ -43,6 +44,14 @@ class Arn:
         )
 
 
+_REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+")
+
+
+def is_region(text: str | None) -> bool:
+    """Whether a text has the shape of a Region: samples and mails write other things there."""
+    return text is not None and _REGION.fullmatch(text) is not None
+
+
 def partition_of(region: str) -> str:
     """The partition a Region belongs to, by its prefix."""
     for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
@@ -54,4 +63,4 @@ def partition_of(region: str) -> str:
 def console_host(region: str) -> str:
     """The host of the AWS console for a Region, `us-west-2.console.aws.amazon.com`."""
     host = _CONSOLES.get(partition_of(region), "console.aws.amazon.com")
-    return f"{region}.{host}" if region else host
+    return f"{region}.{host}" if is_region(region) else host

@@ -79,6 +79,11 @@ class RollbackState(StrEnum):
     """The release is marked as not safe to roll back; a person decides."""
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
 
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self in (RollbackState.SUCCEEDED, RollbackState.FAILED, RollbackState.REFUSED)
+
 
 class RollbackMode(StrEnum):
     AUTOMATIC = "automatic"
