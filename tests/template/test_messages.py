@@ -144,6 +144,28 @@ def test_the_notify_queue_fits_its_function(template: Template) -> None:
 
 
 @turns_red_when(
+    "notify buries too early",
+    lambda source: properties(source, "NotifyFunction")["Environment"]["Variables"].update(
+        NOTIFY_MAX_RECEIVES="3"
+    ),
+)
+@turns_red_when(
+    "notify does not know where lost causes go",
+    lambda source: properties(source, "NotifyFunction")["Environment"]["Variables"].pop(
+        "NOTIFY_DEAD_LETTER_QUEUE_URL"
+    ),
+)
+def test_notify_is_told_what_its_queue_does(template: Template) -> None:
+    form = template.resolved()
+    told = form.properties("NotifyFunction")["Environment"]["Variables"]
+    redrive = form.properties("NotifyQueue")["RedrivePolicy"]
+    assert told["NOTIFY_QUEUE_URL"] == "<NotifyQueue>"
+    assert told["NOTIFY_DEAD_LETTER_QUEUE_URL"] == "<NotifyDeadLetterQueue>"
+    assert redrive["deadLetterTargetArn"] == "<NotifyDeadLetterQueue.Arn>"
+    assert told["NOTIFY_MAX_RECEIVES"] == str(redrive["maxReceiveCount"])
+
+
+@turns_red_when(
     "any rule of the account",
     lambda source: statements(source, "NotifyQueuePolicy")[0].pop("Condition"),
 )

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from notify.route import PATTERN
 from operations.template import Node
 from tests.template.faults import turns_red_when
 from tests.template.rendered import CERTIFICATE, CHAT_SECRET, CONNECTION, FORMS, IN_A_VPC, Template
@@ -85,6 +86,10 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
     "ApprovalTimeoutMinutes": (["5", "10080", "86400"], ["4", "86401", "soon"]),
     "RollbackHorizonDays": (["7", "90", "730"], ["0", "6", "731"]),
     "LogRetentionDays": (["1", "365"], ["0", "10", "2"]),
+    "NotificationRoutes": (
+        ["", "critical=all", "critical=all error@prod=email+slack progress=none"],
+        ["all", "critical = all", "critical=sms", "loud=all", "critical=all  error=all"],
+    ),
     "BuildTimeoutMinutes": (["5", "30", "480"], ["4", "481"]),
     "RecordRetentionDays": (["30", "400", "3650"], ["29", "3651"]),
     "LogLevel": (["INFO", "DEBUG"], ["", "info"]),
@@ -170,6 +175,16 @@ def test_each_takes_good_values_and_refuses_bad_ones(template: Template) -> None
             assert takes(parameter, value), (name, value)
         for value in bad:
             assert not takes(parameter, value), (name, value)
+
+
+@turns_red_when(
+    "a channel that notify does not know",
+    lambda source: source["Parameters"]["NotificationRoutes"].update(
+        AllowedPattern="^(critical=sms)?$"
+    ),
+)
+def test_routes_are_checked_by_notifys_own_pattern(template: Template) -> None:
+    assert template.source["Parameters"]["NotificationRoutes"]["AllowedPattern"] == PATTERN
 
 
 @turns_red_when(

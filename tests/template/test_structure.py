@@ -267,6 +267,7 @@ FIXED = {
     "SQS::Queue.VisibilityTimeout": "six times the function's timeout, as Lambda asks",
     "*.PolicyDocument.*.aws:SecureTransport": "refuses plain HTTP",
     "Serverless::Function.Environment.Variables.DRY_RUN": "a deployed function sends",
+    "Serverless::Function.Environment.Variables.NOTIFY_MAX_RECEIVES": "the queue's maxReceiveCount",
     "Serverless::Function.EventInvokeConfig.*": "an event older than an hour helps nobody",
     "Serverless::LayerVersion.CompatibleRuntimes": "the byte code inside is of this version",
 }
