@@ -25,10 +25,12 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from sandbox import authority, ministack
+from sandbox.cloud import Scope
 from sandbox.codebuild.resources import resource_types as codebuild_types
 from sandbox.codebuild.service import CodeBuild
 from sandbox.codepipeline.resources import resource_types as pipeline_types
 from sandbox.codepipeline.service import CodePipeline
+from sandbox.elasticbeanstalk.administration import Administration
 from sandbox.elasticbeanstalk.resources import resource_types as beanstalk_types
 from sandbox.elasticbeanstalk.service import ElasticBeanstalk
 from sandbox.ports import free_port
@@ -161,6 +163,7 @@ def assemble(
     ):
         for name, resource_type in offered.items():
             ministack.offer_resource_type(name, resource_type)
+    ministack.judge_log_streams()
     ministack.record_decisions(cloud)
     ministack.name_resources_by_region()
     behaviours = ministack.Behaviours(
@@ -168,6 +171,7 @@ def assemble(
         settings.state,
         interpreters={"python3.13": f"{runtime_path}/python3"},
         pipelines=pipelines,
+        environments=lambda region: Administration(beanstalk, Scope(settings.account, region)),
     )
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)

@@ -17,7 +17,7 @@ from sandbox.ministack.cloudformation import (
 )
 from sandbox.ministack.hooks import HOOKS, PINNED, HookMissingError, check_hooks
 from sandbox.ministack.server import application, settings
-from sandbox.ministack.services import record_decisions, serve_service
+from sandbox.ministack.services import judge_log_streams, record_decisions, serve_service
 
 __all__ = [
     "HOOKS",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sandbox.control import Control, Environments
 from sandbox.inbox import Inbox
 from sandbox.ministack.cloud import MiniStackCloud
 from sandbox.ministack.cloudformation import (
@@ -35,6 +36,7 @@ class Behaviours:
         *,
         interpreters: Mapping[str, str],
         pipelines: PipelineStarter | None = None,
+        environments: Callable[[str], Environments] | None = None,
     ) -> None:
         self.timers = Timers()
         self.events = Events(cloud, self.timers, pipelines)
@@ -42,10 +44,14 @@ class Behaviours:
         self.mail = EMail(self.inbox)
         self.monitoring = Monitoring(cloud, self.timers)
         self.keys = Keys(cloud)
+        self.control = Control(self.events.faults, self.events.refuse, self.mail, environments)
         self.functions = Functions(cloud, self.timers, state, interpreters)
 
     def install(self) -> None:
         """Put every behaviour in place."""
+        from ministack import app
+
+        app.app = self.control.around(app.app)
         self.events.install()
         complete_tables()
         complete_topics()

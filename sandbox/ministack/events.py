@@ -9,6 +9,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from sandbox.cloud import AccessDeniedError, Caller, Scope
@@ -23,6 +24,7 @@ from sandbox.eventbridge import (
     no_permissions,
     no_resource,
 )
+from sandbox.faults import FaultSwitch
 from sandbox.invocation import (
     AsyncPace,
     AsyncSettings,
@@ -73,6 +75,7 @@ class Events:
         async_pace: AsyncPace | None = None,
     ) -> None:
         self._cloud, self._timers, self._pipelines = cloud, timers, pipelines
+        self.faults = FaultSwitch()
         self._pace, self._async_pace = pace or Pace(), async_pace or AsyncPace()
         self._ministacks_way: Any = None
         self._refusals: dict[str, tuple[str, int]] = {}
@@ -93,7 +96,13 @@ class Events:
                 detail = json.loads(event["Detail"])
                 detail["object"]["version-id"] = version
                 event, view = {**event, "Detail": json.dumps(detail)}, None
-            dispatch(event, view)
+            scope = current_scope()
+            for wait in self._fate(event):
+                if wait:
+                    work = partial(in_scope, scope, partial(dispatch, event))
+                    self._timers.after(wait, work)
+                else:
+                    dispatch(event, view)
 
         def fire_event(*positional: Any, **named: Any) -> None:
             token = _object_version.set(named.get("version_id"))
@@ -104,6 +113,17 @@ class Events:
 
         eventbridge._dispatch_event = dispatch_event
         s3._fire_s3_event = fire_event
+
+    def _fate(self, event: Mapping[str, Any]) -> list[float]:
+        """When copies of an event come to the rules; only events of AWS's services can fare ill."""
+        from ministack.services import eventbridge
+
+        faults = self.faults.faults
+        if faults is None or not str(event.get("Source", "")).startswith("aws."):
+            return [0.0]
+        if faults.pattern and not eventbridge._matches_pattern(json.dumps(faults.pattern), event):
+            return [0.0]
+        return self.faults.fate()
 
     def refuse(self, target_arn: str, code: str, times: int) -> None:
         """Let a target fail, retriably, the next so many times that an event is brought to it."""

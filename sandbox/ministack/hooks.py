@@ -78,6 +78,7 @@ HOOKS = (
     "services.eventbridge._apply_input_transformer",
     "services.eventbridge._dispatch_event",
     "services.eventbridge._invoke_target",
+    "services.eventbridge._matches_pattern",
     "services.eventbridge._pattern_event_view",
     "services.eventbridge._put_events",
     "services.iam._delete_role_policy",

@@ -129,6 +129,10 @@ class EMail:
             handler["create"] = then_ask(handler["create"], topic_of)
             handler["update"] = then_ask(handler["update"], topic_of)
 
+    def mails(self) -> list[dict[str, Any]]:
+        """Every e-mail so far, oldest first."""
+        return self._inbox.mails()
+
     def confirm(self, topic_arn: str, token: str) -> bool:
         """Follow the link of a confirmation e-mail, which carries no credentials."""
         from ministack.services import sns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,39 @@ def serve_service(cloud: MiniStackCloud, service: Service, target_prefix: str | 
             return others(name, method, path, headers, body, query, region, account)
         operation, request = service.parse(method, path, headers, body or b"", query)
         return service.resource_arn(Scope(account, region), operation, request)
+
+    iam_actions.extract_resource_arn = extract
+
+
+ON_A_STREAM = frozenset({"GetLogEvents", "PutLogEvents", "DeleteLogStream"})
+ON_THE_STREAMS = frozenset({"CreateLogStream", "DescribeLogStreams", "FilterLogEvents"})
+
+
+def judge_log_streams() -> None:
+    """Judge what is done to log streams on their ARN, where MiniStack takes the group's.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+    """
+    from ministack.core import iam_actions
+
+    others = iam_actions.extract_resource_arn
+
+    def extract(
+        name: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> Any:
+        resource = others(name, method, path, headers, body, query, region, account)
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if name != "logs" or operation not in ON_A_STREAM | ON_THE_STREAMS:
+            return resource
+        stream = json.loads(body or b"{}").get("logStreamName", "")
+        return f"{resource}:log-stream:{stream if operation in ON_A_STREAM else ''}"
 
     iam_actions.extract_resource_arn = extract
 
