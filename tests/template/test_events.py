@@ -32,10 +32,24 @@ def codepipeline(level: str, **detail: Any) -> Event:
     }
 
 
-def action(category: str, **detail: Any) -> Event:
-    kind = {"owner": "AWS", "provider": "Any", "category": category, "version": "1"}
-    return codepipeline(
-        "Action", stage="DeployToTest", action="Deploy", type=kind, region="eu-central-1", **detail
+def action(category: str, provider: str = "Any", **detail: Any) -> Event:
+    kind = {"owner": "AWS", "provider": provider, "category": category, "version": "1"}
+    more = {"stage": "DeployToTest", "action": "Deploy", "type": kind, "region": "eu-central-1"}
+    return codepipeline("Action", **{**more, **detail})
+
+
+def deployment(**detail: Any) -> Event:
+    return action(
+        "Deploy",
+        **{
+            "type": {
+                "owner": "AWS",
+                "provider": "ElasticBeanstalk",
+                "category": "Deploy",
+                "version": "1",
+            },
+            **detail,
+        },
     )
 
 
@@ -133,12 +147,41 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
         [own(pipeline="<Pipeline>"), own(report={"bucket": "<ReportsBucket>"})],
         [own(**THEIRS), own(report={"bucket": "another"}), {**own(), "source": "another"}],
     ),
+    "DeployRule": (
+        [deployment(state="STARTED"), deployment(state="SUCCEEDED"), deployment(state="FAILED")],
+        [
+            deployment(state="FAILED", **THEIRS),
+            {**deployment(), "replay-name": "again"},
+            action("Build"),
+            action("Approval"),
+            deployment(state="CANCELED"),
+        ],
+    ),
+    "DeployRule": (
+        [
+            action("Deploy", provider="ElasticBeanstalk"),
+            action("Deploy", provider="ElasticBeanstalk", state="STARTED"),
+        ],
+        [
+            action("Deploy", provider="ElasticBeanstalk", **THEIRS),
+            action("Approval", provider="Manual"),
+            action("Deploy", provider="S3"),
+            {**action("Deploy", provider="ElasticBeanstalk"), "replay-name": "again"},
+        ],
+    ),
     "StartRule": (
         [uploaded()],
         [uploaded("another"), uploaded(**{"replay-name": "again"}), codepipeline("Pipeline")],
     ),
 }
 """For every rule, events that it must match and events that it must not."""
+
+SCHEDULED = {"SweepRule"}
+"""Rules that wait for no event."""
+
+
+SCHEDULED = {"SweepRule"}
+"""Rules that go by the clock."""
 
 
 def matches(rule: Node, event: Event) -> bool:
@@ -180,12 +223,20 @@ def matches(rule: Node, event: Event) -> bool:
     lambda source: properties(source, "BuildRule")["EventPattern"]["detail"].pop("build-status"),
 )
 @turns_red_when(
+    "a replay rolls back again",
+    lambda source: properties(source, "DeployRule")["EventPattern"].pop("replay-name"),
+)
+@turns_red_when(
+    "a replay rolls back again",
+    lambda source: properties(source, "DeployRule")["EventPattern"].pop("replay-name"),
+)
+@turns_red_when(
     "own events of other stacks",
     lambda source: properties(source, "OwnEventRule")["EventPattern"].pop("detail"),
 )
 def test_each_rule_matches_its_events_and_no_others(template: Template) -> None:
     rules = template.resolved().of_type("AWS::Events::Rule")
-    assert set(rules) == set(FIXTURES)
+    assert set(rules) == set(FIXTURES) | SCHEDULED
     for name, (ours, theirs) in FIXTURES.items():
         for event in ours:
             assert matches(rules[name], event), (name, event)
@@ -200,9 +251,13 @@ def test_each_rule_matches_its_events_and_no_others(template: Template) -> None:
     ),
 )
 def test_no_event_reaches_the_notify_queue_by_two_rules(template: Template) -> None:
-    rules = template.resolved().of_type("AWS::Events::Rule")
-    for ours, _ in FIXTURES.values():
-        for event in ours:
+    rules = {
+        name: rule
+        for name, rule in template.resolved().of_type("AWS::Events::Rule").items()
+        if rule["Targets"][0]["Arn"] == "<NotifyQueue.Arn>"
+    }
+    for name, (ours, _) in FIXTURES.items():
+        for event in ours if name in rules else ():
             assert len([name for name, rule in rules.items() if matches(rule, event)]) == 1, event
 
 
@@ -221,7 +276,7 @@ def test_every_target_has_a_retry_policy_and_a_dead_letter_queue(template: Templ
     for name, rule in template.resolved().of_type("AWS::Events::Rule").items():
         assert rule["Targets"], name
         assert rule.get("State", "ENABLED") == "ENABLED", name
-        assert "ScheduleExpression" not in rule, name
+        assert ("ScheduleExpression" in rule) is (name in SCHEDULED), name
         for target in rule["Targets"]:
             assert 0 < target["RetryPolicy"]["MaximumRetryAttempts"] <= 185, name
             assert 60 <= target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name

@@ -85,12 +85,24 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
     "CertificateArn": (["", CERTIFICATE], ["example.com", CERTIFICATE.replace("acm", "iam")]),
     "ApprovalTimeoutMinutes": (["5", "10080", "86400"], ["4", "86401", "soon"]),
     "RollbackHorizonDays": (["7", "90", "730"], ["0", "6", "731"]),
+    "DevRollbackMode": (["auto", "approve", "observe"], ["", "off"]),
+    "TestRollbackMode": (["auto", "approve", "observe"], ["", "off"]),
+    "ProdRollbackMode": (["auto", "approve", "observe"], ["", "automatic"]),
+    "BakeMinutes": (["0.1", "15", "1440"], ["0", "1441", "soon"]),
+    "RollbackCap": (["0", "2", "100"], ["-1", "101"]),
+    "RollbackAnswerHours": (["0.01", "12", "168"], ["0", "169"]),
     "LogRetentionDays": (["1", "365"], ["0", "10", "2"]),
     "NotificationRoutes": (
         ["", "critical=all", "critical=all error@prod=email+slack progress=none"],
         ["all", "critical = all", "critical=sms", "loud=all", "critical=all  error=all"],
     ),
     "BuildTimeoutMinutes": (["5", "30", "480"], ["4", "481"]),
+    "DevRollbackMode": (["auto", "approve", "observe"], ["", "off"]),
+    "TestRollbackMode": (["auto", "approve", "observe"], ["", "Auto"]),
+    "ProdRollbackMode": (["auto", "approve", "observe"], ["", "manual"]),
+    "BakeMinutes": (["0.1", "15", "1440"], ["0", "1441", "quarter"]),
+    "RollbackCap": (["0", "2", "100"], ["-1", "101"]),
+    "RollbackAnswerHours": (["0.01", "12", "168"], ["0", "169"]),
     "RecordRetentionDays": (["30", "400", "3650"], ["29", "3651"]),
     "LogLevel": (["INFO", "DEBUG"], ["", "info"]),
     "FunctionArchitecture": (["arm64", "x86_64"], ["", "x86"]),
@@ -110,9 +122,9 @@ def takes(parameter: Node, value: str) -> bool:
     if "AllowedValues" in parameter:
         return value in {str(allowed) for allowed in parameter["AllowedValues"]}
     if parameter["Type"] == "Number":
-        if not re.fullmatch(r"-?[0-9]+", value):
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
             return False
-        return bool(parameter["MinValue"] <= int(value) <= parameter["MaxValue"])
+        return bool(parameter["MinValue"] <= float(value) <= parameter["MaxValue"])
     longest = parameter.get("MaxLength", 4096)
     if not parameter.get("MinLength", 0) <= len(value) <= longest:
         return False

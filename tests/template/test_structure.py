@@ -130,6 +130,8 @@ def test_one_switch_keeps_or_deletes_the_data(template: Template) -> None:
             name
             for name, resource in resolved.resources.items()
             if resource.get("DeletionPolicy", "Delete") != "Delete"
+            # A published version must outlive its alias: watches that began on it end on it.
+            and resource["Type"] != "AWS::Lambda::Version"
         }
         assert kept == (KEEPS_DATA if is_kept else set())
         table = resolved.properties("LedgerTable")
@@ -187,6 +189,7 @@ def test_functions_lose_nothing_and_fit_a_new_account(template: Template) -> Non
         config["FunctionName"]: config
         for config in form.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
+    assert set(bounded) == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
     for name, function in form.of_type("AWS::Lambda::Function").items():
         assert function["DeadLetterConfig"]["TargetArn"].endswith("DeadLetterQueue.Arn>"), name
         assert "ReservedConcurrentExecutions" not in function, name
@@ -201,15 +204,21 @@ def test_functions_lose_nothing_and_fit_a_new_account(template: Template) -> Non
         FunctionUrlConfig={"AuthType": "NONE"}
     ),
 )
+@turns_red_when(
+    "a function that every rule of the account invokes",
+    lambda source: properties(source, "DeployRulePermission").pop("SourceArn"),
+)
 def test_nothing_is_reachable_from_outside_but_the_application(template: Template) -> None:
     kinds = {resource["Type"] for resource in template.resources.values()}
     assert not kinds & {
         "AWS::ApiGateway::RestApi",
         "AWS::ApiGatewayV2::Api",
         "AWS::EC2::SecurityGroup",
-        "AWS::Lambda::Permission",
         "AWS::Lambda::Url",
     }
+    for name, permission in template.resolved().of_type("AWS::Lambda::Permission").items():
+        assert permission["Principal"] == "events.amazonaws.com", name
+        assert re.fullmatch(r"<\w+Rule\.Arn>", permission["SourceArn"]), name
 
 
 @turns_red_when(
@@ -254,6 +263,7 @@ FIXED = {
     "CodePipeline::Pipeline.*.ExternalEntityLink.*": "where Test answers, by either transport",
     "ElasticBeanstalk::Environment.OptionSettings.*": "switches of the design, 200 for healthy; "
     "numbers that differ, or that a team may want otherwise, stand in the Mapping",
+    "Events::Rule.ScheduleExpression": "lost events are rare, and a bad release may not stay up",
     "Events::Rule.Targets.RetryPolicy.*": "an event older than an hour helps nobody",
     "KMS::Key.PendingWindowInDays*": "the longest that KMS allows, and the shortest for a trial",
     "Lambda::EventSourceMapping.BatchSize": "the most that SQS gives without a longer window",
@@ -268,6 +278,9 @@ FIXED = {
     "*.PolicyDocument.*.aws:SecureTransport": "refuses plain HTTP",
     "Serverless::Function.Environment.Variables.DRY_RUN": "a deployed function sends",
     "Serverless::Function.Environment.Variables.NOTIFY_MAX_RECEIVES": "the queue's maxReceiveCount",
+    "Serverless::Function.DurableConfig.*": "the longest that its settings can add up to; a month "
+    "to look at what happened",
+    "Serverless::Function.Timeout": "one piece of work between two waits",
     "Serverless::Function.EventInvokeConfig.*": "an event older than an hour helps nobody",
     "Serverless::LayerVersion.CompatibleRuntimes": "the byte code inside is of this version",
 }

@@ -25,8 +25,14 @@ UNTAGGABLE = {
     "AWS::IAM::InstanceProfile": "CloudFormation has no property for it",
     "AWS::IAM::ManagedPolicy": "CloudFormation has no property for it",
     "AWS::KMS::Alias": "an alias takes no tags",
+    "AWS::Lambda::Alias": "a name of a version",
+    "AWS::Lambda::Alias": "a name of a function's version",
     "AWS::Lambda::EventInvokeConfig": "a setting of a function",
+    "AWS::Lambda::Permission": "a setting of a function",
+    "AWS::Lambda::Version": "a version of a function, which is tagged",
     "AWS::Lambda::LayerVersion": "a layer version takes no tags",
+    "AWS::Lambda::Permission": "a setting of a function",
+    "AWS::Lambda::Version": "a version takes no tags",
     "AWS::S3::BucketPolicy": "a setting of a bucket",
     "AWS::SNS::Subscription": "a subscription takes no tags",
     "AWS::SNS::TopicPolicy": "a setting of a topic",
@@ -48,7 +54,9 @@ NAMES = {
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
+    "AWS::SSM::Parameter": "Name",
     "AWS::SQS::Queue": "QueueName",
+    "AWS::SSM::Parameter": "Name",
 }
 """The property that names each kind of resource."""
 
@@ -67,7 +75,9 @@ LONGEST = {
     "AWS::Logs::LogGroup": 512,
     "AWS::S3::Bucket": 63,
     "AWS::SNS::Topic": 256,
+    "AWS::SSM::Parameter": 1011,
     "AWS::SQS::Queue": 80,
+    "AWS::SSM::Parameter": 1011,
 }
 """How long AWS lets each name be."""
 
@@ -86,6 +96,8 @@ def takes_tags(kind: str) -> bool:
 
 
 def tags_of(written: dict[str, Any]) -> dict[str, str]:
+    if isinstance(written.get("Tags"), dict):  # as AWS::SSM::Parameter writes them
+        return dict(written["Tags"])
     return {tag["Key"]: tag["Value"] for tag in written.get("Tags", [])}
 
 
