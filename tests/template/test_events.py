@@ -38,21 +38,6 @@ def action(category: str, provider: str = "Any", **detail: Any) -> Event:
     return codepipeline("Action", **{**more, **detail})
 
 
-def deployment(**detail: Any) -> Event:
-    return action(
-        "Deploy",
-        **{
-            "type": {
-                "owner": "AWS",
-                "provider": "ElasticBeanstalk",
-                "category": "Deploy",
-                "version": "1",
-            },
-            **detail,
-        },
-    )
-
-
 def uploaded(bucket: str = "<ArtifactBucket>", **more: Any) -> Event:
     return {
         "source": "aws.s3",
@@ -148,16 +133,6 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
         [own(**THEIRS), own(report={"bucket": "another"}), {**own(), "source": "another"}],
     ),
     "DeployRule": (
-        [deployment(state="STARTED"), deployment(state="SUCCEEDED"), deployment(state="FAILED")],
-        [
-            deployment(state="FAILED", **THEIRS),
-            {**deployment(), "replay-name": "again"},
-            action("Build"),
-            action("Approval"),
-            deployment(state="CANCELED"),
-        ],
-    ),
-    "DeployRule": (
         [
             action("Deploy", provider="ElasticBeanstalk"),
             action("Deploy", provider="ElasticBeanstalk", state="STARTED"),
@@ -178,10 +153,6 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
 
 SCHEDULED = {"SweepRule"}
 """Rules that wait for no event."""
-
-
-SCHEDULED = {"SweepRule"}
-"""Rules that go by the clock."""
 
 
 def matches(rule: Node, event: Event) -> bool:
@@ -221,10 +192,6 @@ def matches(rule: Node, event: Event) -> bool:
 @turns_red_when(
     "builds that went well",
     lambda source: properties(source, "BuildRule")["EventPattern"]["detail"].pop("build-status"),
-)
-@turns_red_when(
-    "a replay rolls back again",
-    lambda source: properties(source, "DeployRule")["EventPattern"].pop("replay-name"),
 )
 @turns_red_when(
     "a replay rolls back again",

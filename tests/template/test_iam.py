@@ -381,7 +381,6 @@ def test_whatever_uses_a_role_waits_for_its_policy(template: Template) -> None:
         "ChecksProject": "ChecksRole",
         "NotifyFunction": "NotifyFunctionRole",
         "RollbackFunction": "RollbackFunctionRole",
-        "RollbackFunction": "RollbackFunctionRole",
         "StartRule": "StartRole",
         **{
             f"{name}Environment": role

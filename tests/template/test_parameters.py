@@ -85,12 +85,6 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
     "CertificateArn": (["", CERTIFICATE], ["example.com", CERTIFICATE.replace("acm", "iam")]),
     "ApprovalTimeoutMinutes": (["5", "10080", "86400"], ["4", "86401", "soon"]),
     "RollbackHorizonDays": (["7", "90", "730"], ["0", "6", "731"]),
-    "DevRollbackMode": (["auto", "approve", "observe"], ["", "off"]),
-    "TestRollbackMode": (["auto", "approve", "observe"], ["", "off"]),
-    "ProdRollbackMode": (["auto", "approve", "observe"], ["", "automatic"]),
-    "BakeMinutes": (["0.1", "15", "1440"], ["0", "1441", "soon"]),
-    "RollbackCap": (["0", "2", "100"], ["-1", "101"]),
-    "RollbackAnswerHours": (["0.01", "12", "168"], ["0", "169"]),
     "LogRetentionDays": (["1", "365"], ["0", "10", "2"]),
     "NotificationRoutes": (
         ["", "critical=all", "critical=all error@prod=email+slack progress=none"],
