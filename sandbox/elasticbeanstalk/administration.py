@@ -17,6 +17,9 @@ from sandbox.elasticbeanstalk.records import ManagedUpdate
 from sandbox.elasticbeanstalk.service import ElasticBeanstalk
 from sandbox.service import now
 
+LONGEST_UPDATE = 300.0
+"""How long scaling waits for an update to end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -72,15 +75,19 @@ class Administration:
         """
         here, instance = self._find(environment, instance_id)
         here.remove([instance])
-        self.service.cloud.start(
-            f"replace-{instance_id}",
-            lambda: here.operate(lambda: operations.resize(Work(here, None))),
-        )
+
+        def replace_it() -> None:
+            # Beanstalk suspends Auto Scaling's processes during an update.
+            if here.wait_until_idle(LONGEST_UPDATE):
+                here.operate(lambda: operations.resize(Work(here, None)))
+
+        self.service.cloud.start(f"replace-{instance_id}", replace_it)
 
     def scale(self, environment: str, count: int) -> None:
         """Scale an environment within its bounds, as a trigger does; returns when it is done."""
         here = self.service.environment(self.scope, name=environment)
-        here.operate(lambda: operations.scale(Work(here, None), count))
+        if here.wait_until_idle(LONGEST_UPDATE):
+            here.operate(lambda: operations.scale(Work(here, None), count))
 
     def managed_update(self, environment: str, version: str, *, fails: bool = False) -> None:
         """Begin a managed update of an environment to another version of its platform."""

@@ -101,6 +101,7 @@ class Environment:
         self.settings, self.platform = settings, platform
         self.description, self.template, self.tags = description, template, dict(tags or {})
         self.names = Names(identity.scope, identity.id)
+        self.journal = world.journal(identity.scope)
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.state = State.LAUNCHING
@@ -139,7 +140,7 @@ class Environment:
     def say(self, severity: str, message: str, *, of_the_operation: bool = True) -> None:
         """Write an event that DescribeEvents lists; an operation's carry its label and request."""
         version_label, request_id = self._speaking if of_the_operation else ("", "")
-        self.world.journal(self.identity.scope).add(
+        self.journal.add(
             now(),
             severity,
             message,

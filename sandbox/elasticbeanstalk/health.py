@@ -58,7 +58,7 @@ for Pending and Suspended: nothing is recorded then.
 """
 
 _ORDER = (Status.OK, Status.INFO, Status.WARNING, Status.DEGRADED, Status.SEVERE)
-_BAD_REQUESTS = 2
+_BAD_REQUESTS = 5
 """Failed requests below which a share of failures says nothing."""
 
 

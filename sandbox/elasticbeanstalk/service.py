@@ -65,6 +65,7 @@ class ElasticBeanstalk(Service):
     """Elastic Beanstalk on loopback. `close()` ends every process and thread of it."""
 
     name: ClassVar[str] = "elasticbeanstalk"
+    judged_within: ClassVar[frozenset[str]] = frozenset(("DescribeEnvironments",))
 
     def __init__(
         self,
@@ -291,6 +292,12 @@ class ElasticBeanstalk(Service):
                     "InvalidParameterValue",
                     f"Unable to delete application {name} because it has a version that is "
                     "deployed to a running environment.",
+                )
+            if any(one.state is not State.READY for one in running):
+                raise ApiError(
+                    "OperationInProgressFailure",
+                    f"Unable to delete application {name}. An operation is already in progress, "
+                    "please retry again shortly.",
                 )
             for one in running:
                 self._terminate(one, call.caller)
@@ -808,7 +815,7 @@ class ElasticBeanstalk(Service):
         """
         given = call.input
         names, ids = given.get("EnvironmentNames"), given.get("EnvironmentIds")
-        back_to = given.get("IncludedDeletedBackTo") or now() - DELETED_FOR
+        back_to = _in_utc(given.get("IncludedDeletedBackTo")) or now() - DELETED_FOR
         found = [
             one
             for one in self.every_environment(call.scope)
@@ -937,8 +944,8 @@ class ElasticBeanstalk(Service):
             given.get("PlatformArn", ""),
             given.get("RequestId", ""),
             given.get("Severity", ""),
-            given.get("StartTime"),
-            given.get("EndTime"),
+            _in_utc(given.get("StartTime")),
+            _in_utc(given.get("EndTime")),
         )
         try:
             page, token = self.journal(call.scope).page(
@@ -1421,6 +1428,11 @@ def _attributes(members: Mapping[str, Any], wanted: Iterable[str] | None) -> dic
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _in_utc(given: datetime | None) -> datetime | None:
+    """A time of a request; the parser leaves the zone out."""
+    return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
 
 
 def _letters(count: int) -> str:

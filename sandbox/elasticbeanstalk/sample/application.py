@@ -1,7 +1,11 @@
-"""What an environment runs before its first release: the stand-in for AWS's sample application."""
+"""What an environment runs before its first release: the stand-in for AWS's sample application.
+
+It speaks just enough HTTP to greet whoever asks for whatever, and starts in no time: every
+environment of every sandbox starts it on each of its instances.
+"""
 
 import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 PAGE = b"""<!doctype html>
 <html lang="en">
@@ -11,21 +15,32 @@ PAGE = b"""<!doctype html>
 <p>This is the sample application. The environment works and waits for its first release.</p>
 </html>
 """
+HEAD = (
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/html; charset=utf-8\r\n"
+    f"Content-Length: {len(PAGE)}\r\n"
+    "Connection: close\r\n\r\n"
+)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(StreamRequestHandler):
     """Answers every path, so that any health check path passes."""
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(PAGE)))
-        self.end_headers()
-        self.wfile.write(PAGE)
+    def handle(self) -> None:
+        asked = self.rfile.readline()
+        if not asked:  # somebody only saw whether the port is open
+            return
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(HEAD.encode() + PAGE)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """The proxy in front keeps the access log."""
+
+class Server(ThreadingTCPServer):
+    """One thread a request."""
+
+    daemon_threads = True
+    allow_reuse_address = True
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
