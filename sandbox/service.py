@@ -75,6 +75,9 @@ class Service:
 
     name: ClassVar[str]
     """botocore's name of the service, also its IAM prefix."""
+    judged_within: ClassVar[frozenset[str]] = frozenset()
+    """Operations whose rights the service judges itself, resource by resource, and where a
+    missing right leaves something out of the answer instead of refusing it."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud

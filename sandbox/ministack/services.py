@@ -10,6 +10,9 @@ from sandbox.cloud import Caller, Scope
 from sandbox.ministack.cloud import MiniStackCloud, current_scope
 from sandbox.service import Service
 
+_judged_within: set[str] = set()
+"""IAM actions that a service of ours judges itself (`Service.judged_within`)."""
+
 
 def serve_service(cloud: MiniStackCloud, service: Service, target_prefix: str | None) -> None:
     """Answer a service's requests, and judge them by IAM on the service's own resource ARNs."""
@@ -43,6 +46,7 @@ def serve_service(cloud: MiniStackCloud, service: Service, target_prefix: str | 
     iam_actions._SERVICE_PROTOCOL[service.name] = (
         "query-xml" if service.protocol == "query" else service.protocol
     )
+    _judged_within.update(f"{service.name}:{operation}" for operation in service.judged_within)
     others = iam_actions.extract_resource_arn
 
     def extract(
@@ -111,6 +115,8 @@ def record_decisions(cloud: MiniStackCloud) -> None:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         denied = judge(access_key, action, service, region, resource_arn, service_context)
+        if action in _judged_within and not isinstance(denied, iam_evaluator.AuthError):
+            return None  # the request is signed; what it may see is the service's to judge
         principal = iam_evaluator.resolve_principal(access_key or "", responses.get_account_id())
         arn = getattr(principal, "arn", "unknown")
         cloud.decided(arn, action, resource_arn, "Deny" if denied else "Allow")
