@@ -184,6 +184,10 @@ def test_notify_is_told_what_its_queue_does(template: Template) -> None:
 def test_each_queue_admits_exactly_the_rules_that_feed_it(template: Template) -> None:
     form = template.resolved()
     feeding: dict[str, set[str]] = {}
+    # A policy names a rule that waits for it, and refers to one that does not.
+    by_name = {
+        rule["Name"]: f"<{name}.Arn>" for name, rule in form.of_type("AWS::Events::Rule").items()
+    }
     for name, rule in form.of_type("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             for queue in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
@@ -192,8 +196,26 @@ def test_each_queue_admits_exactly_the_rules_that_feed_it(template: Template) ->
         for entry in policy["PolicyDocument"]["Statement"]:
             if entry.get("Principal") == {"Service": "events.amazonaws.com"}:
                 assert entry["Action"] == "sqs:SendMessage"
-                admitted = set(as_list(entry["Condition"]["ArnEquals"]["aws:SourceArn"]))
+                listed = as_list(entry["Condition"]["ArnEquals"]["aws:SourceArn"])
+                admitted = {by_name.get(arn.rpartition(":rule/")[2], arn) for arn in listed}
                 assert admitted == feeding[entry["Resource"]], entry["Resource"]
+
+
+@turns_red_when(
+    "a rule that sends before it may",
+    lambda source: source["Resources"]["EnvironmentRule"].pop("DependsOn"),
+)
+def test_no_rule_sends_before_its_queue_admits_it(template: Template) -> None:
+    """Environments send events while the stack is still being created."""
+    for name, resource in template.source["Resources"].items():
+        if resource["Type"] == "AWS::Events::Rule":
+            queues = {
+                target["Arn"]["Fn::GetAtt"][0]
+                for target in resource["Properties"]["Targets"]
+                if str(target["Arn"].get("Fn::GetAtt", "")).find("Queue") > 0
+            }
+            waits = as_list(resource.get("DependsOn", []))
+            assert all(f"{queue}Policy" in waits for queue in queues), name
 
 
 @turns_red_when(
