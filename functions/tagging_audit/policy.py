@@ -141,6 +141,8 @@ class Policy:
     grace: timedelta = timedelta(minutes=10)
     services: tuple[str, ...] = ()
     """The services whose resources an account-wide audit lists itself."""
+    services_when_seen: tuple[str, ...] = ()
+    """Those it lists where the tagging API shows that they are in use."""
     name: str = "policy.toml"
 
 

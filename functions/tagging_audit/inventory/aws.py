@@ -1,0 +1,164 @@
+"""The one way to AWS: paced, counted, and with errors that say what they mean for an audit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from tagging_audit.pace import Paces
+from trellis.errors import TrellisError
+from trellis.session import Clients
+
+_TIMEOUT_SECONDS = 20.0
+_ATTEMPTS = 8
+"""botocore tries again what was throttled or not answered, ever more slowly."""
+_ATTEMPTS_OF = {"resource-explorer-2": 1}
+"""An audit can do without it, and so never waits for it."""
+_MOST_THREADS = 8
+_LONGEST_SAID = 200
+
+_PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "resourcegroupstaggingapi": "tag",
+    "stepfunctions": "states",
+}
+_DENIED = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "NotAuthorized",
+    "UnauthorizedException",
+    "UnauthorizedOperation",
+)
+_THROTTLED = (
+    "RequestLimitExceeded",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+)
+_GONE = (
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NoSuchEntityException",
+    "QueueDoesNotExist",
+)
+
+
+class Why(StrEnum):
+    """Why AWS did not answer a question."""
+
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    GONE = "gone"
+    REFUSED = "refused"
+    """It answered with another error."""
+    SILENT = "silent"
+    """It did not answer, or could not be reached."""
+
+
+class CallError(TrellisError):
+    """When AWS did not do what was asked; the text names the action and why."""
+
+    def __init__(self, action: str, why: Why, code: str, said: str) -> None:
+        said = " ".join(said.split())
+        said = said if len(said) <= _LONGEST_SAID else f"{said[:_LONGEST_SAID]}…"
+        self.action, self.why, self.code, self.said = action, why, code, said
+        super().__init__(
+            {
+                Why.DENIED: f"{action} was denied",
+                Why.THROTTLED: f"{action} was throttled to the end of its retries",
+                Why.GONE: f"{action} says that it is gone",
+                Why.REFUSED: f"{action} was refused: {code}: {said}",
+                Why.SILENT: f"{action} was not answered: {said}",
+            }[why]
+        )
+
+
+class Aws:
+    """Clients of several Regions for several threads."""
+
+    def __init__(
+        self,
+        paces: Paces,
+        clients: Callable[[str], Clients] = Clients,
+        *,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
+        self._paces = paces
+        self._of_region = clients
+        self._attempts = attempts
+        self._regions: dict[str, Clients] = {}
+        self._made: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+        self.requests = 0
+        """Everything that went over the wire, repeats included."""
+
+    def call(self, service: str, region: str, operation: str, /, **request: Any) -> dict[str, Any]:
+        """Ask, at the service's pace. `operation` is botocore's name of it: `list_queues`.
+
+        Raises CallError.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        client = self._client(service, region)
+        api_name = client.meta.method_to_api_mapping[operation]
+        action = f"{_PREFIXES.get(service, service)}:{api_name}"
+        self._paces.of(service, region).wait()
+        try:
+            answer: dict[str, Any] = getattr(client, operation)(**request)
+        except ClientError as err:
+            raise _error(action, err.response) from err
+        except (BotoCoreError, ResponseParserError) as err:
+            raise CallError(action, Why.SILENT, type(err).__name__, str(err)) from err
+        return answer
+
+    def _client(self, service: str, region: str) -> Any:
+        with self._lock:
+            if (service, region) not in self._made:
+                clients = self._regions.setdefault(region, self._of_region(region))
+                client = clients.get(
+                    service,
+                    timeout_seconds=_TIMEOUT_SECONDS,
+                    attempts=_ATTEMPTS_OF.get(service, self._attempts),
+                )
+                client.meta.events.register("before-send", self._count)
+                self._made[service, region] = client
+            return self._made[service, region]
+
+    def _count(self, **_: Any) -> None:
+        with self._lock:
+            self.requests += 1
+
+
+def _error(action: str, response: Any) -> CallError:
+    error = response.get("Error", {})
+    code, said = str(error.get("Code", "")), str(error.get("Message", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code in _DENIED or status == 403:
+        why = Why.DENIED
+    elif code in _THROTTLED or status == 429:
+        why = Why.THROTTLED
+    elif code in _GONE or "NotFound" in code:
+        why = Why.GONE
+    else:
+        why = Why.REFUSED
+    return CallError(action, why, code, said)
+
+
+def in_threads(work: list[Callable[[], None]]) -> None:
+    """Do all of it, some at a time; the first thing that is raised is raised here too."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if len(work) <= 1:
+        for one in work:
+            one()
+        return
+    with ThreadPoolExecutor(max_workers=_MOST_THREADS) as pool:
+        for done in [pool.submit(one) for one in work]:
+            done.result()

@@ -1,0 +1,406 @@
+"""The services' own list calls: the only source for what was never tagged.
+
+One row a call. Each is asked page by page, to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tagging_audit.inventory.aws import Aws
+from tagging_audit.inventory.tagging_api import pairs
+from tagging_audit.kinds import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A resource as its service lists it."""
+
+    arn: str
+    tags: dict[str, str] | None = None
+    """None where the list does not show tags."""
+    created: datetime | None = None
+    refusal: str | None = None
+    """Why this one can carry no tags: it is AWS's own."""
+    is_note: bool = False
+    """It says something of a resource that another call lists."""
+
+
+type _Read = Callable[[Mapping[str, Any], Place], Iterator[Listed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lister:
+    """One list call: what to ask, how it pages, and how its answer reads."""
+
+    service: str
+    """Its name in ARNs, in the tagging API and in the policy file."""
+    operation: str
+    read: _Read
+    types: tuple[str, ...]
+    token: tuple[str, str] = ("NextToken", "NextToken")
+    """What the next page is asked by, and what it is called in the answer."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    client: str | None = None
+    """botocore's name of the service, where it is another."""
+    is_global: bool = False
+
+    def page(self, aws: Aws, place: Place, token: str | None) -> tuple[list[Listed], str | None]:
+        """One page, and the token of the next. Raises CallError."""
+        request = {
+            key: place.region if value is _REGION else value for key, value in self.request.items()
+        }
+        if token:
+            request[self.token[0]] = token
+        answer = aws.call(self.client or self.service, place.region, self.operation, **request)
+        return list(self.read(answer, place)), answer.get(self.token[1]) or None
+
+
+_REGION = object()
+
+
+def _arns(
+    items: str,
+    arn: str | None = None,
+    *,
+    created: str | None = None,
+    tags: str | None = None,
+    service: str = "",
+    before: str = "",
+) -> _Read:
+    """A reader for a list of ARNs, or of items with an ARN, or of names that make one.
+
+    `before` is what stands before the name in its ARN; with it, `arn` is the name's field.
+    """
+
+    def read(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+        for item in answer.get(items) or ():
+            found = item if arn is None else item[arn]
+            yield Listed(
+                place.arn(service, before + found) if service else found,
+                tags=None if tags is None else pairs(item.get(tags)),
+                created=None if created is None else _time(item.get(created)),
+            )
+
+    return read
+
+
+def _time(value: Any) -> datetime | None:
+    """A moment as services write it: a time, milliseconds since 1970, or an ISO 8601 text."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1000, UTC)
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _buckets(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for bucket in answer.get("Buckets") or ():
+        # An endpoint that knows no filter by Region at least says where each bucket is.
+        if bucket.get("BucketRegion", place.region) == place.region:
+            yield Listed(
+                f"arn:{place.partition}:s3:::{bucket['Name']}",
+                created=_time(bucket.get("CreationDate")),
+            )
+
+
+def _queues(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for url in answer.get("QueueUrls") or ():
+        account, name = url.rsplit("/", 2)[-2:]
+        arn = place.arn("sqs", name)
+        yield Listed(arn.replace(f":{place.account}:", f":{account}:") if account else arn)
+
+
+def _own_keys(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    """The keys that AWS manages: each has an alias that begins with `alias/aws/`.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html
+    """
+    for alias in answer.get("Aliases") or ():
+        if alias["AliasName"].startswith("alias/aws/") and alias.get("TargetKeyId"):
+            yield Listed(
+                place.arn("kms", f"key/{alias['TargetKeyId']}"),
+                refusal=f"AWS manages the key {alias['AliasName']}",
+                is_note=True,
+            )
+
+
+def _rules(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for rule in answer.get("Rules") or ():
+        owner = rule.get("ManagedBy")
+        yield Listed(rule["Arn"], refusal=f"{owner} manages the rule" if owner else None)
+
+
+def _alarms(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for kind in ("MetricAlarms", "CompositeAlarms"):
+        yield from (Listed(alarm["AlarmArn"]) for alarm in answer.get(kind) or ())
+
+
+def _instances(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for reservation in answer.get("Reservations") or ():
+        for instance in reservation.get("Instances") or ():
+            if instance.get("State", {}).get("Name") not in ("terminated", "shutting-down"):
+                yield Listed(
+                    place.arn("ec2", f"instance/{instance['InstanceId']}"),
+                    tags=pairs(instance.get("Tags")),
+                    created=_time(instance.get("LaunchTime")),
+                )
+
+
+def _secrets(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for secret in answer.get("SecretList") or ():
+        if secret.get("DeletedDate"):
+            continue
+        owner = secret.get("OwningService")
+        yield Listed(
+            secret["ARN"],
+            tags=pairs(secret.get("Tags")),
+            created=_time(secret.get("CreatedDate")),
+            refusal=f"{owner} manages the secret" if owner else None,
+        )
+
+
+def _functions(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for function in answer.get("Functions") or ():
+        yield Listed(function["FunctionArn"])
+
+
+def _people(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
+    for kind in ("UserDetailList", "RoleDetailList"):
+        for detail in answer.get(kind) or ():
+            yield Listed(
+                detail["Arn"],
+                tags=pairs(detail.get("Tags")),
+                created=_time(detail.get("CreateDate")),
+            )
+
+
+LISTERS: tuple[Lister, ...] = (
+    Lister(
+        "autoscaling",
+        "describe_auto_scaling_groups",
+        _arns("AutoScalingGroups", "AutoScalingGroupARN", created="CreatedTime", tags="Tags"),
+        ("AWS::AutoScaling::AutoScalingGroup",),
+        request={"MaxRecords": 100},
+    ),
+    Lister(
+        "cloudwatch",
+        "describe_alarms",
+        _alarms,
+        ("AWS::CloudWatch::Alarm",),
+        request={"MaxRecords": 100, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
+    ),
+    Lister(
+        "codebuild",
+        "list_projects",
+        _arns("projects", service="codebuild", before="project/"),
+        ("AWS::CodeBuild::Project",),
+        token=("nextToken", "nextToken"),
+    ),
+    Lister(
+        "codepipeline",
+        "list_pipelines",
+        _arns("pipelines", "name", created="created", service="codepipeline"),
+        ("AWS::CodePipeline::Pipeline",),
+        token=("nextToken", "nextToken"),
+    ),
+    Lister(
+        "dynamodb",
+        "list_tables",
+        _arns("TableNames", service="dynamodb", before="table/"),
+        ("AWS::DynamoDB::Table",),
+        token=("ExclusiveStartTableName", "LastEvaluatedTableName"),
+    ),
+    Lister(
+        "ec2",
+        "describe_instances",
+        _instances,
+        ("AWS::EC2::Instance",),
+        request={"MaxResults": 1000},
+    ),
+    Lister(
+        "ec2",
+        "describe_volumes",
+        _arns(
+            "Volumes",
+            "VolumeId",
+            created="CreateTime",
+            tags="Tags",
+            service="ec2",
+            before="volume/",
+        ),
+        ("AWS::EC2::Volume",),
+        request={"MaxResults": 500},
+    ),
+    Lister(
+        "ecr",
+        "describe_repositories",
+        _arns("repositories", "repositoryArn", created="createdAt"),
+        ("AWS::ECR::Repository",),
+        token=("nextToken", "nextToken"),
+        request={"maxResults": 1000},
+    ),
+    Lister(
+        "elasticbeanstalk",
+        "describe_applications",
+        _arns("Applications", "ApplicationArn", created="DateCreated"),
+        ("AWS::ElasticBeanstalk::Application",),
+    ),
+    Lister(
+        "elasticbeanstalk",
+        "describe_application_versions",
+        _arns("ApplicationVersions", "ApplicationVersionArn", created="DateCreated"),
+        ("AWS::ElasticBeanstalk::ApplicationVersion",),
+        request={"MaxRecords": 1000},
+    ),
+    Lister(
+        "elasticbeanstalk",
+        "describe_environments",
+        _arns("Environments", "EnvironmentArn", created="DateCreated"),
+        ("AWS::ElasticBeanstalk::Environment",),
+        request={"MaxRecords": 1000, "IncludeDeleted": False},
+    ),
+    Lister(
+        "elasticloadbalancing",
+        "describe_load_balancers",
+        _arns("LoadBalancers", "LoadBalancerArn", created="CreatedTime"),
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer",),
+        token=("Marker", "NextMarker"),
+        request={"PageSize": 400},
+        client="elbv2",
+    ),
+    Lister(
+        "elasticloadbalancing",
+        "describe_target_groups",
+        _arns("TargetGroups", "TargetGroupArn"),
+        ("AWS::ElasticLoadBalancingV2::TargetGroup",),
+        token=("Marker", "NextMarker"),
+        request={"PageSize": 400},
+        client="elbv2",
+    ),
+    Lister(
+        "events",
+        "list_rules",
+        _rules,
+        ("AWS::Events::Rule",),
+        request={"Limit": 100},
+    ),
+    Lister(
+        "iam",
+        "get_account_authorization_details",
+        _people,
+        ("AWS::IAM::Role", "AWS::IAM::User"),
+        token=("Marker", "Marker"),
+        request={"Filter": ["Role", "User"], "MaxItems": 1000},
+        is_global=True,
+    ),
+    Lister(
+        "kms",
+        "list_keys",
+        _arns("Keys", "KeyArn"),
+        ("AWS::KMS::Key",),
+        token=("Marker", "NextMarker"),
+        request={"Limit": 1000},
+    ),
+    Lister(
+        "kms",
+        "list_aliases",
+        _own_keys,
+        ("AWS::KMS::Key",),
+        token=("Marker", "NextMarker"),
+        request={"Limit": 100},
+    ),
+    Lister(
+        "lambda",
+        "list_functions",
+        _functions,
+        ("AWS::Lambda::Function",),
+        token=("Marker", "NextMarker"),
+        request={"MaxItems": 50},
+    ),
+    Lister(
+        "logs",
+        "describe_log_groups",
+        _arns("logGroups", "arn", created="creationTime"),
+        ("AWS::Logs::LogGroup",),
+        token=("nextToken", "nextToken"),
+        request={"limit": 50},
+    ),
+    Lister(
+        "rds",
+        "describe_db_clusters",
+        _arns("DBClusters", "DBClusterArn", created="ClusterCreateTime", tags="TagList"),
+        ("AWS::RDS::DBCluster",),
+        token=("Marker", "Marker"),
+        request={"MaxRecords": 100},
+    ),
+    Lister(
+        "rds",
+        "describe_db_instances",
+        _arns("DBInstances", "DBInstanceArn", created="InstanceCreateTime", tags="TagList"),
+        ("AWS::RDS::DBInstance",),
+        token=("Marker", "Marker"),
+        request={"MaxRecords": 100},
+    ),
+    Lister(
+        "s3",
+        "list_buckets",
+        _buckets,
+        ("AWS::S3::Bucket",),
+        token=("ContinuationToken", "ContinuationToken"),
+        # A page of so many is the largest there is, and a bucket belongs to its own Region.
+        request={"MaxBuckets": 10_000, "BucketRegion": _REGION},
+    ),
+    Lister(
+        "secretsmanager",
+        "list_secrets",
+        _secrets,
+        ("AWS::SecretsManager::Secret",),
+        request={"MaxResults": 100},
+    ),
+    Lister(
+        "sns",
+        "list_topics",
+        _arns("Topics", "TopicArn"),
+        ("AWS::SNS::Topic",),
+    ),
+    Lister(
+        "sqs",
+        "list_queues",
+        _queues,
+        ("AWS::SQS::Queue",),
+        request={"MaxResults": 1000},
+    ),
+    Lister(
+        "ssm",
+        "describe_parameters",
+        _arns("Parameters", "ARN"),
+        ("AWS::SSM::Parameter",),
+        request={"MaxResults": 50},
+    ),
+    Lister(
+        "states",
+        "list_state_machines",
+        _arns("stateMachines", "stateMachineArn", created="creationDate"),
+        ("AWS::StepFunctions::StateMachine",),
+        token=("nextToken", "nextToken"),
+        request={"maxResults": 1000},
+        client="stepfunctions",
+    ),
+)
+
+SERVICES: tuple[str, ...] = tuple(dict.fromkeys(lister.service for lister in LISTERS))
+"""The services whose resources can be listed, by the names that ARNs have for them."""
+
+
+def of_service(service: str) -> tuple[Lister, ...]:
+    """The list calls of a service."""
+    return tuple(lister for lister in LISTERS if lister.service == service)
