@@ -171,6 +171,7 @@ def assemble(
         settings.state,
         interpreters={"python3.13": f"{runtime_path}/python3"},
         pipelines=pipelines,
+        tagged={"codepipeline": pipelines, "codebuild": codebuild, "elasticbeanstalk": beanstalk},
         environments=lambda region: Administration(beanstalk, Scope(settings.account, region)),
     )
     behaviours.install()

@@ -138,6 +138,18 @@ class CodeBuild(Service):
             project = self._projects[scope, name] = Project(scope, name, settings, now, now)
             return project
 
+    def tagged_resources(self, scope: Scope) -> list[tuple[str, Mapping[str, str]]]:
+        """ARN and tags of every project, for what lists resources across services."""
+        with self._lock:
+            return [
+                (
+                    project.arn,
+                    {tag["key"]: tag["value"] for tag in project.settings.get("tags") or ()},
+                )
+                for (where, _), project in self._projects.items()
+                if where == scope
+            ]
+
     def update_project(self, call: Call) -> Answer:
         self._check_pass_role(call)
         return {"project": views.project(self.update(call.scope, call.input))}

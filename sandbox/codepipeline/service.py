@@ -364,6 +364,14 @@ class CodePipeline(Service):
             for key in call.input["tagKeys"]:
                 record.tags.pop(key, None)
 
+    def tagged_resources(self, scope: Scope) -> list[tuple[str, Mapping[str, str]]]:
+        """ARN and tags of every pipeline, for what lists resources across services."""
+        with self.engine.records(scope) as records:
+            return [
+                (scope.arn("codepipeline", record.current.name), dict(record.tags))
+                for record in records
+            ]
+
     def _tagged(self, call: Call) -> Any:
         arn = call.input["resourceArn"]
         prefix = call.scope.arn("codepipeline", "")

@@ -29,6 +29,7 @@ __all__ = [
     "check_hooks",
     "current_scope",
     "in_context",
+    "judge_log_streams",
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",

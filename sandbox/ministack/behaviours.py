@@ -21,6 +21,7 @@ from sandbox.ministack.functions import Functions
 from sandbox.ministack.keys import Keys
 from sandbox.ministack.mail import EMail
 from sandbox.ministack.monitoring import Monitoring
+from sandbox.ministack.tagging import TaggedService, Tagging
 from sandbox.ministack.types import accept_metric_math, resource_types
 from sandbox.timers import Timers
 
@@ -37,6 +38,7 @@ class Behaviours:
         interpreters: Mapping[str, str],
         pipelines: PipelineStarter | None = None,
         environments: Callable[[str], Environments] | None = None,
+        tagged: Mapping[str, TaggedService] | None = None,
     ) -> None:
         self.timers = Timers()
         self.events = Events(cloud, self.timers, pipelines)
@@ -45,6 +47,7 @@ class Behaviours:
         self.monitoring = Monitoring(cloud, self.timers)
         self.keys = Keys(cloud)
         self.control = Control(self.events.faults, self.events.refuse, self.mail, environments)
+        self.tagging = Tagging(cloud, self.timers, tagged or {})
         self.functions = Functions(cloud, self.timers, state, interpreters)
 
     def install(self) -> None:
@@ -59,6 +62,7 @@ class Behaviours:
         self.monitoring.install()
         self.keys.install()
         self.functions.install()
+        self.tagging.install()
         accept_metric_math()
         for name, resource_type in resource_types().items():
             offer_resource_type(name, resource_type)

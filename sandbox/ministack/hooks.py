@@ -62,6 +62,7 @@ HOOKS = (
     "services.cloudwatch._put_composite_alarm",
     "services.cloudwatch._put_metric_alarm",
     "services.cloudwatch._record_history",
+    "services.cloudwatch._resource_tags",
     "services.cloudwatch._stat_value",
     "services.cloudwatch._store_datum",
     "services.cloudwatch._ts_iso",
@@ -81,6 +82,8 @@ HOOKS = (
     "services.eventbridge._matches_pattern",
     "services.eventbridge._pattern_event_view",
     "services.eventbridge._put_events",
+    "services.eventbridge._rules",
+    "services.eventbridge._tags",
     "services.iam._delete_role_policy",
     "services.iam._put_role_policy",
     "services.iam._roles",
@@ -114,6 +117,7 @@ HOOKS = (
     "services.s3._parse_bucket_key",
     "services.s3._stored_sse_headers",
     "services.secretsmanager._resolve",
+    "services.secretsmanager._secrets",
     "services.sns._build_envelope",
     "services.sns._confirm_subscription",
     "services.sns._error",
@@ -142,7 +146,12 @@ HOOKS = (
     "services.sqs._receive_messages_for_esm",
     "services.sqs._url_from_path",
     "services.ssm._parameters",
+    "services.ssm._tags",
     "services.sts.register_session",
+    "services.tagging._COLLECTORS",
+    "services.tagging._REMOVERS",
+    "services.tagging._WRITERS",
+    "services.tagging._parse_resource_arn",
 )
 """Module and attribute of everything that is used or replaced, under `ministack`."""
 
