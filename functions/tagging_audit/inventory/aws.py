@@ -151,6 +151,12 @@ def _error(action: str, response: Any) -> CallError:
     return CallError(action, why, code, said)
 
 
+def nothing_found(service: str, operation: str) -> CallError:
+    """The error for an answer that leaves out what was asked for."""
+    name = "".join(word.capitalize() for word in operation.split("_"))
+    return CallError(f"{_PREFIXES.get(service, service)}:{name}", Why.GONE, "", "")
+
+
 def in_threads(work: list[Callable[[], None]]) -> None:
     """Do all of it, some at a time; the first thing that is raised is raised here too."""
     from concurrent.futures import ThreadPoolExecutor

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tagging_audit.inventory.aws import Aws, CallError, Why
+from tagging_audit.inventory.aws import Aws, CallError, nothing_found
 from tagging_audit.inventory.tagging_api import pairs
 from trellis.arn import Arn
 
@@ -158,7 +158,7 @@ def read(aws: Aws, region: str, arn: str, type_: str) -> dict[str, str]:
     for field in reader.within:
         items = answer.get(field) or ()
         if not items:
-            raise CallError(f"{reader.client}:{reader.operation}", Why.GONE, "", "")
+            raise nothing_found(reader.client, reader.operation)
         answer = items[0]
     return pairs(answer.get(reader.tags))
 
