@@ -6,7 +6,7 @@ them whole. Each action here is in the first column because a source in the seco
 core
     service-role/AWSElasticBeanstalkRoleCore, version 3: the policy that AWS wrote for the role that
     a Beanstalk environment is operated with, by service and by the names Beanstalk gives
-    (`awseb-…`): https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSElasticBeanstalkRoleCore.html
+    (`awseb-…`). Where it grants a family (`ec2:Describe*`), the action is one of it: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSElasticBeanstalkRoleCore.html
 logs
     service-role/AWSElasticBeanstalkRoleCWL, which belongs to it:
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSElasticBeanstalkRoleCWL.html
@@ -14,6 +14,12 @@ updates
     AWSElasticBeanstalkManagedUpdatesCustomerRolePolicy, version 12: what a platform update of an
     environment needs, immutable ones included:
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSElasticBeanstalkManagedUpdatesCustomerRolePolicy.html
+types
+    the permissions that the resource types' own handlers declare, in the registry schemas that
+    cfn-lint ships: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
+health
+    service-role/AWSElasticBeanstalkEnhancedHealth, version 4:
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSElasticBeanstalkEnhancedHealth.html
 reported
     seen refused by people who deployed to Beanstalk with narrow roles:
     https://github.com/aws/aws-toolkit-azure-devops/issues/124,
@@ -27,17 +33,55 @@ pipeline
 from __future__ import annotations
 
 NEEDED = {
-    # Read-only families: the parts of an environment are found by asking.
-    "autoscaling:Describe*": "core",
-    "cloudformation:Describe*": "core",
-    "ec2:Describe*": "core",
-    "elasticloadbalancing:Describe*": "core",
-    "logs:Describe*": "core",
+    # The parts of an environment are found by asking; no family as a whole.
+    "autoscaling:DescribeAccountLimits": "updates",
+    "autoscaling:DescribeAutoScalingGroups": "updates",
+    "autoscaling:DescribeAutoScalingInstances": "updates",
+    "autoscaling:DescribeLaunchConfigurations": "updates",
+    "autoscaling:DescribeLoadBalancerTargetGroups": "core",
+    "autoscaling:DescribeLoadBalancers": "updates",
+    "autoscaling:DescribeNotificationConfigurations": "updates",
+    "autoscaling:DescribePolicies": "core, types",
+    "autoscaling:DescribeScalingActivities": "updates",
+    "autoscaling:DescribeScheduledActions": "updates",
+    "autoscaling:DescribeTags": "core",
+    "autoscaling:DescribeTrafficSources": "core",
+    "ec2:DescribeAccountAttributes": "updates",
+    "ec2:DescribeAddresses": "updates",
+    "ec2:DescribeAvailabilityZones": "updates",
+    "ec2:DescribeImages": "updates",
+    "ec2:DescribeInstanceAttribute": "updates",
+    "ec2:DescribeInstances": "updates",
+    "ec2:DescribeInstanceStatus": "core, health",
+    "ec2:DescribeInstanceTypes": "core",
+    "ec2:DescribeKeyPairs": "updates",
+    "ec2:DescribeLaunchTemplates": "updates",
+    "ec2:DescribeLaunchTemplateVersions": "updates",
+    "ec2:DescribeSecurityGroupRules": "core, types",
+    "ec2:DescribeSecurityGroups": "updates",
+    "ec2:DescribeSnapshots": "updates",
+    "ec2:DescribeSubnets": "updates",
+    "ec2:DescribeVpcs": "updates",
+    "elasticloadbalancing:DescribeInstanceHealth": "updates",
+    "elasticloadbalancing:DescribeListenerAttributes": "core, types",
+    "elasticloadbalancing:DescribeListeners": "core, types",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes": "core, types",
+    "elasticloadbalancing:DescribeLoadBalancers": "updates",
+    "elasticloadbalancing:DescribeRules": "core, types",
+    "elasticloadbalancing:DescribeTags": "core, types",
+    "elasticloadbalancing:DescribeTargetGroupAttributes": "core, types",
+    "elasticloadbalancing:DescribeTargetGroups": "updates",
+    "elasticloadbalancing:DescribeTargetHealth": "updates",
+    "logs:DescribeLogGroups": "updates",
     # The environment's own stack.
     "cloudformation:CancelUpdateStack": "core",
     "cloudformation:ContinueUpdateRollback": "core",
     "cloudformation:CreateStack": "core",
     "cloudformation:DeleteStack": "core",
+    "cloudformation:DescribeStackEvents": "core, reported",
+    "cloudformation:DescribeStackResource": "core, reported",
+    "cloudformation:DescribeStackResources": "core, reported",
+    "cloudformation:DescribeStacks": "core, reported",
     "cloudformation:GetTemplate": "core, reported",
     "cloudformation:ListStackResources": "core",
     "cloudformation:TagResource": "core",

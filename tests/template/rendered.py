@@ -1,6 +1,8 @@
 """The template as CloudFormation sees it: expanded from SAM, and resolved for given parameters.
 
-`python -m tests.template.rendered` prints the expanded template, for a scanner to read.
+`python -m tests.template.rendered` prints the expanded template, for a scanner to read; with
+`--resolved` it prints the resources with the example's parameters worked out, for a scanner that
+knows no intrinsics or conditions.
 """
 
 from __future__ import annotations
@@ -281,5 +283,16 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def main(arguments: list[str]) -> None:
+    project = Template.of_the_project()
+    printed = project.expanded
+    if "--resolved" in arguments:
+        printed = {
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Resources": project.resolved().resources,
+        }
+    json.dump(printed, sys.stdout, indent=1)
+
+
 if __name__ == "__main__":
-    json.dump(Template.of_the_project().expanded, sys.stdout, indent=1)
+    main(sys.argv[1:])

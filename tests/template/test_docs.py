@@ -1,0 +1,96 @@
+"""Documents that repeat the template are in step with it."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+
+from operations.tables import README, with_tables
+from operations.template import ROOT, load
+from tests.template.faults import properties, turns_red_when
+from tests.template.rendered import Template
+
+DOCS = ROOT / "docs"
+CENT = Decimal("0.01")
+
+
+def rows(document: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in document.splitlines()
+        if line.startswith("| ") and not line.startswith("| ---")
+    ]
+
+
+def test_the_readmes_tables_are_in_step() -> None:
+    document = README.read_text(encoding="utf-8")
+    assert with_tables(document, load()) == document, "run `python -m operations.tables`"
+
+
+def test_the_arithmetic_of_the_cost_page_is_right() -> None:
+    table = rows((DOCS / "cost.md").read_text(encoding="utf-8"))[1:]
+    *items, together = table
+    total = Decimal(0)
+    for what, number, price, month in items:
+        wanted = (Decimal(number) * Decimal(price)).quantize(CENT, ROUND_HALF_UP)
+        assert Decimal(month) == wanted, what
+        total += Decimal(month)
+    assert together[-1] == f"**{total}**"
+
+
+@turns_red_when(
+    "an alarm that the page does not count",
+    lambda source: source["Resources"].pop("LostUploadsAlarm"),
+)
+@turns_red_when(
+    "a machine that the page does not know",
+    lambda source: source["Mappings"]["Environment"]["Prod"].update(InstanceTypes="m7i.large"),
+)
+def test_the_cost_page_counts_what_the_template_has(template: Template) -> None:
+    form = template.resolved()
+    counted = {
+        what: number for what, number, *_ in rows((DOCS / "cost.md").read_text(encoding="utf-8"))
+    }
+    assert counted["Alarms of the stack"] == str(len(form.of_type("AWS::CloudWatch::Alarm")))
+    assert counted["Dashboard"] == str(len(form.of_type("AWS::CloudWatch::Dashboard")))
+    assert counted["KMS key"] == str(len(form.of_type("AWS::KMS::Key")))
+    for name, row in template.source["Mappings"]["Environment"].items():
+        [line] = [what for what in counted if what.startswith(f"{name}, ")]
+        assert row["InstanceTypes"].split(",")[0] in line
+        assert counted[line] == str(730 * int(row["MinSize"]))
+
+
+@turns_red_when(
+    "an alarm that points nowhere",
+    lambda source: properties(source, "DevHealthAlarm").update(
+        AlarmDescription="Dev is bad. docs/operations.md, Nowhere."
+    ),
+)
+def test_what_alarms_and_errors_point_at_is_a_heading_of_the_operations_page(
+    template: Template,
+) -> None:
+    headings = set(
+        re.findall(r"^## (.+)$", (DOCS / "operations.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    for name, alarm in template.resolved().of_type("AWS::CloudWatch::Alarm").items():
+        pointed = re.search(r"docs/operations\.md, ([^.]+)\.", alarm["AlarmDescription"])
+        assert pointed, name
+        assert " ".join(pointed[1].split()) in headings, (name, pointed[1])
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
+def test_links_between_documents_lead_somewhere(page: object) -> None:
+    from pathlib import Path
+
+    assert isinstance(page, Path)
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_resource_type_that_cannot_be_tagged_is_told() -> None:
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    [sentence] = re.findall(r"What CloudFormation cannot tag: (.+)", text)
+    for word in ("Beanstalk application", "alias", "managed policies", "instance profile", "layer"):
+        assert word in sentence
