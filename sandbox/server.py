@@ -124,13 +124,13 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, ended.set)
     if settings.lifeline:
         threading.Thread(target=_end_with_input, args=(loop, ended), daemon=True).start()
+    ready = Ready(endpoint, plain, str(keys.certificate), settings.account, os.getpid())
+    listening = asyncio.create_task(_listen(ready, keys, state))
+    ending = asyncio.create_task(ended.wait())
     try:
-        await _listen(
-            Ready(endpoint, plain, str(keys.certificate), settings.account, os.getpid()),
-            keys,
-            state,
-            ended,
-        )
+        await asyncio.wait({listening, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if listening.done():
+            listening.result()
     finally:
         for service in services:
             service.close()
@@ -186,19 +186,17 @@ def _end_with_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> No
     loop.call_soon_threadsafe(ended.set)
 
 
-async def _listen(
-    ready: Ready, keys: authority.Authority, state: Path, ended: asyncio.Event
-) -> None:
+async def _listen(ready: Ready, keys: authority.Authority, state: Path) -> None:
+    """Serve for ever. A graceful end would wait for clients that keep their connections open."""
     config = Config()
     config.bind = [ready.endpoint.removeprefix("https://")]
     config.insecure_bind = [ready.plain_endpoint.removeprefix("http://")]
     config.certfile, config.keyfile = str(keys.server_certificate), str(keys.server_key)
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
     announcing = asyncio.create_task(_announce(ready, state))
     try:
         await hypercorn_serve(
-            ministack.application(), config, shutdown_trigger=ended.wait, mode="asgi"
+            ministack.application(), config, shutdown_trigger=asyncio.Event().wait, mode="asgi"
         )
     finally:
         announcing.cancel()
