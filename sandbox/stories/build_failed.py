@@ -4,9 +4,10 @@ from sandbox.stories.world import World
 
 
 def play(world: World) -> None:
-    """Given a fresh stack, when the uploaded source fails its tests, nothing is deployed."""
+    """Given any stack, when the uploaded source fails its tests, nothing is deployed."""
     world.confirm_subscription()
+    before = world.version_label("Dev")
     run = world.upload("", "Forget to name the version")
     world.expect_ended(run, "Failed")
-    world.wait_for_letter("Build", "release.json has no version")
-    world.expect_serves_sample("Dev")
+    world.wait_for_letter("Build failed", "release.json has no version")
+    world.expect_untouched("Dev", before)

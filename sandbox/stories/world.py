@@ -64,6 +64,11 @@ class World:
     outputs: Mapping[str, str]
     audience: Audience
     _told: set[tuple[str, str, str]] = field(default_factory=set)
+    _earlier_letters: int = 0
+
+    def __post_init__(self) -> None:
+        """E-mails of an earlier story on the same stack are none of this one's."""
+        self._earlier_letters = len(self._all_letters())
 
     def client(self, service: str) -> Any:
         """A client for the story's Region."""
@@ -73,6 +78,11 @@ class World:
     def confirm_subscription(self) -> str:
         """Click the link in SNS's first e-mail, as whoever gets the notifications must once."""
         topic = self.outputs["NotificationTopicArn"]
+        subscribed = self.client("sns").list_subscriptions_by_topic(TopicArn=topic)
+        for subscription in subscribed["Subscriptions"]:
+            confirmed = subscription["SubscriptionArn"].startswith("arn:")
+            if subscription["Protocol"] == "email" and confirmed:
+                return str(subscription["Endpoint"])
 
         def confirmation() -> dict[str, Any] | None:
             for letter in self.sandbox.inbox():
@@ -217,17 +227,24 @@ class World:
             environment, Mark.SERVES, f"{version} at {self.outputs[f'{environment}EnvironmentUrl']}"
         )
 
-    def expect_serves_sample(self, environment: str) -> None:
-        """See that nothing of ours was ever deployed to an environment."""
+    def version_label(self, environment: str) -> str:
+        """The version that Elastic Beanstalk says an environment runs; AWS's sample has none."""
         name = self.outputs[f"{environment}EnvironmentName"]
         described = self.client("elasticbeanstalk").describe_environments(EnvironmentNames=[name])
-        label = described["Environments"][0].get("VersionLabel")
-        if label not in (None, "Sample Application"):
-            raise StoryError(f"{environment} runs {label}, not the sample application")
-        self.audience.happened(environment, Mark.SERVES, "AWS's sample application, as before")
+        return str(described["Environments"][0].get("VersionLabel") or "the sample application")
+
+    def expect_untouched(self, environment: str, label: str) -> None:
+        """See an environment still run what it ran before."""
+        now = self.version_label(environment)
+        if now != label:
+            raise StoryError(f"{environment} runs {now}, not {label}")
+        self.audience.happened(environment, Mark.SERVES, f"{label}, as before")
 
     def letters(self) -> list[dict[str, Any]]:
-        """The e-mails about this stack so far, oldest first, without SNS's own."""
+        """The e-mails about this stack since the story began, without SNS's own; oldest first."""
+        return self._all_letters()[self._earlier_letters :]
+
+    def _all_letters(self) -> list[dict[str, Any]]:
         topic = self.outputs["NotificationTopicArn"]
         return [
             letter

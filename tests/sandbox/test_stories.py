@@ -1,0 +1,58 @@
+"""Every story, played in both Regions at once against one sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+from sandbox.running import Sandbox
+from sandbox.stories import build_failed, does_not_start, release
+from sandbox.stories.world import Mark, World
+
+
+class Silent:
+    """An audience that keeps what it was told, for the failure report."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def happened(self, where: str, mark: Mark, text: str) -> None:
+        self.told.append(f"{where}: {mark}: {text}")
+
+    def letter(self, letter: Mapping[str, Any]) -> None:
+        self.told.append(f"e-mail: {letter['subject']}")
+
+
+def play(
+    story: ModuleType, sandbox: Sandbox, stacks: Mapping[str, dict[str, str]]
+) -> dict[str, str]:
+    """Play a story in both Regions at once; returns what production serves after it."""
+
+    def in_region(region: str) -> str:
+        world = World(sandbox, region, stacks[region], Silent())
+        story.play(world)
+        return world.served("Prod")
+
+    with ThreadPoolExecutor(len(stacks)) as pool:
+        return dict(zip(stacks, pool.map(in_region, stacks), strict=True))
+
+
+def test_release_reaches_production_in_both_regions(
+    sandbox: Sandbox, stacks: dict[str, dict[str, str]]
+) -> None:
+    assert play(release, sandbox, stacks) == dict.fromkeys(stacks, "v2")
+
+
+def test_a_failed_build_deploys_nothing_and_mails_what_the_tests_said(
+    sandbox: Sandbox, stacks: dict[str, dict[str, str]]
+) -> None:
+    before = play(release, sandbox, stacks)
+    assert play(build_failed, sandbox, stacks) == before
+
+
+def test_a_version_that_does_not_start_goes_no_further_than_dev(
+    sandbox: Sandbox, stacks: dict[str, dict[str, str]]
+) -> None:
+    assert play(does_not_start, sandbox, stacks) == dict.fromkeys(stacks, "v1")
