@@ -2,7 +2,7 @@
 
 `python -m tests.template.rendered` prints the expanded template, for a scanner to read; with
 `--resolved` it prints the resources with the example's parameters worked out, for a scanner that
-knows no intrinsics or conditions.
+knows no intrinsics or conditions; with `--policies FOLDER` it writes every policy of a role there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from operations.template import TEMPLATE, Node, parse
@@ -159,7 +160,7 @@ class Resolved:
     def resources(self) -> dict[str, Node]:
         """The resources that exist in this form, with their values."""
         return {
-            name: {key: self.value(part) for key, part in resource.items()}
+            name: {key: self.value(part) for key, part in resource.items() if key != "Condition"}
             for name, resource in self.template.resources.items()
             if "Condition" not in resource or self.condition(resource["Condition"])
         }
@@ -283,9 +284,45 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+ARNS = {
+    "AWS::CodeBuild::Project": "codebuild:{region}:{account}:project/{name}",
+    "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
+    "AWS::IAM::Role": "iam::{account}:role/{name}",
+    "AWS::KMS::Key": "kms:{region}:{account}:key/{name}",
+    "AWS::S3::Bucket": "s3:::{name}",
+    "AWS::SNS::Topic": "sns:{region}:{account}:{name}",
+    "AWS::SQS::Queue": "sqs:{region}:{account}:{name}",
+}
+"""What the ARNs of some types look like, for scanners that insist on ARNs."""
+
+
+def policies(form: Resolved) -> dict[str, Node]:
+    """Every policy document of a role, with ARNs in place of what only a stack knows."""
+
+    def arn(found: re.Match[str]) -> str:
+        name = found[1]
+        shape = ARNS.get(form.resources[name]["Type"]) if name in form.resources else None
+        return (
+            f"arn:aws:{shape.format(region=REGION, account=ACCOUNT, name=name.lower())}"
+            if (shape)
+            else name
+        )
+
+    return {
+        name: json.loads(re.sub(r"<(\w+)(?:\.Arn)?>", arn, json.dumps(policy["PolicyDocument"])))
+        for name, policy in form.of_type("AWS::IAM::ManagedPolicy").items()
+    }
+
+
 def main(arguments: list[str]) -> None:
     project = Template.of_the_project()
     printed = project.expanded
+    if "--policies" in arguments:
+        folder = Path(arguments[arguments.index("--policies") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, document in policies(project.resolved()).items():
+            (folder / f"{name}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        return
     if "--resolved" in arguments:
         printed = {
             "AWSTemplateFormatVersion": "2010-09-09",
