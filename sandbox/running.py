@@ -94,6 +94,8 @@ def sandbox(
     argv += ["--state", str(state), "--runtime", str(PROJECT / ".venv/runtime")]
     argv += [] if port is None else ["--port", str(port)]
     argv += [] if builds_at_once is None else ["--builds-at-once", str(builds_at_once)]
+    if state.is_file():
+        raise SandboxError(f"{state} is a file; the sandbox did not start: it keeps a folder there")
     (state / "ready.json").unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(

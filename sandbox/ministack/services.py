@@ -119,7 +119,40 @@ def record_decisions(cloud: MiniStackCloud) -> None:
             return None  # the request is signed; what it may see is the service's to judge
         principal = iam_evaluator.resolve_principal(access_key or "", responses.get_account_id())
         arn = getattr(principal, "arn", "unknown")
+        if denied is None and getattr(principal, "type", "") == "Root":
+            denied = _denied_to_root(principal, action, service, region, resource_arn)
         cloud.decided(arn, action, resource_arn, "Deny" if denied else "Allow")
         return denied
 
     iam_evaluator.enforce = enforce
+
+
+def _denied_to_root(
+    principal: Any, action: str, service: str, region: str, resource_arn: str
+) -> Any:
+    """A resource's own Deny, which holds for the account's root too; MiniStack asks it nothing.
+
+    Root can always take a bucket policy away, or nobody could mend a wrong one:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
+    """
+    from ministack.core import iam_evaluator
+
+    if action in ("s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"):
+        return None
+    owned = iam_evaluator._resource_policy(service, resource_arn)
+    if owned is None:
+        return None
+    judged = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=resource_arn,
+        region=region,
+        principal_keys=principal.keys,
+    )
+    result = iam_evaluator.evaluate_resource_policy(owned[0], judged)
+    if result.decision != "Deny":
+        return None
+    result.principal_arn, result.resource_policy_arn = principal.arn, resource_arn
+    return result
