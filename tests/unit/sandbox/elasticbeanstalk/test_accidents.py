@@ -63,6 +63,11 @@ def test_visitors_errors_count_as_health_though_the_health_path_is_fine(bench: B
     assert any("requests are failing with HTTP 5xx" in one for one in bench.health()["Causes"])
 
 
+def test_the_address_is_the_one_that_the_api_tells(bench: Bench) -> None:
+    made = bench.launch()
+    assert bench.administration.address("shop-dev") == made["EndpointURL"]
+
+
 def test_a_crashed_process_is_started_again(bench: Bench) -> None:
     bench.upload("v1")
     bench.launch(version="v1")
