@@ -66,8 +66,19 @@ def read_baseline(desk: Desk, deployment: Deployment, settings: EnvironmentSetti
             platform=look.platform,
             alarms=frozenset(off),
         )
+    # The deployment is on its way already: instances that it has not reached still tell.
     rebuilt = bake.baseline_from(incidents, look, deployment.started)
-    return Baseline(source=rebuilt.source, health=rebuilt.health, alarms=before)
+    return Baseline(
+        source=rebuilt.source,
+        health=rebuilt.health,
+        labels=frozenset(
+            one.version_label
+            for one in look.instances
+            if one.version_label and one.deployed_at and one.deployed_at < deployment.started
+        ),
+        platform=look.platform,
+        alarms=before,
+    )
 
 
 def read_facts(desk: Desk, case: Case) -> Facts:

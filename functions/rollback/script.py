@@ -21,7 +21,7 @@ from rollback.calls import RefusedError, ThrottledError, UnansweredError
 from rollback.codec import decode, encode
 from trellis.errors import BusError, LedgerError, TrellisError
 
-_WAITS = (1, 2, 4, 8, 15, 30, 60, 60)
+WAITS = (1, 2, 4, 8, 15, 30, 60, 60)
 """Seconds between tries of a move that may be repeated."""
 
 
@@ -104,9 +104,9 @@ class DurableScript:
         return str(self._context.execution_context.durable_execution_arn)
 
     def do[T](self, name: str, kind: type[T], move: Callable[[], T]) -> T:
-        for attempt, seconds in enumerate((*_WAITS, 0), start=1):
+        for attempt, seconds in enumerate((*WAITS, 0), start=1):
             numbered = name if attempt == 1 else f"{name} ({attempt})"
-            found = self._step(numbered, lambda: _tried(move))
+            found = self._step(numbered, lambda: tried(move))
             if "value" in found:
                 return decode(kind, found["value"])
             if not found["again"] or not seconds:
@@ -124,7 +124,7 @@ class DurableScript:
             step_semantics=StepSemantics.AT_MOST_ONCE_PER_RETRY,
         )
         try:
-            found = self._context.step(lambda _: encode(_acted(move)), name=name, config=config)
+            found = self._context.step(lambda _: encode(acted(move)), name=name, config=config)
         except StepError as err:
             # It was begun in an invocation that died: it may have been done.
             return Outcome(ending=Ending.UNKNOWN, message=str(err))
@@ -177,7 +177,7 @@ class DurableScript:
         return found
 
 
-def _tried[T](move: Callable[[], T]) -> dict[str, Any]:
+def tried[T](move: Callable[[], T]) -> dict[str, Any]:
     """The move's value, or why there is none and whether to try again. Raises for a defect."""
     try:
         return {"value": encode(move())}
@@ -187,7 +187,7 @@ def _tried[T](move: Callable[[], T]) -> dict[str, Any]:
         return {"error": str(err), "again": False}
 
 
-def _acted(move: Callable[[], str | None]) -> Outcome:
+def acted(move: Callable[[], str | None]) -> Outcome:
     try:
         return Outcome(ending=Ending.DONE, value=move())
     except RefusedError as err:

@@ -239,14 +239,6 @@ def _bake(
         bake.Bake,
         lambda part: _watch_health(part, desk, deployment, settings, baseline, landing, deployed),
     )
-    logger.info(
-        "baked",
-        pipeline=deployment.pipeline,
-        execution=deployment.execution_id,
-        environment=deployment.environment,
-        verdict=baked.verdict.value,
-        reason=baked.reason,
-    )
     match baked.verdict:
         case bake.Verdict.HEALTHY:
             script.do("known good", str, lambda: _make_known_good(desk, deployment))
@@ -403,6 +395,14 @@ def _say_bake(
 
     def say() -> str:
         now = desk.now()
+        logger.info(
+            "baked",
+            pipeline=deployment.pipeline,
+            execution=deployment.execution_id,
+            environment=deployment.environment,
+            verdict=baked.verdict.value,
+            reason=baked.reason,
+        )
         remembered = _remembered(deployment, state, baked.reason, now, baked.until)
         desk.ledger.set_bake(replace(remembered, health=health))
         return desk.bus.publish(

@@ -1,0 +1,1 @@
+"""Tests of rollback, without AWS, network or environment."""
