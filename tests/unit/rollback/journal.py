@@ -114,6 +114,14 @@ class JournalScript:
 
     def wait(self, name: str, time: timedelta) -> None:
         key = self._key(name)
+        until = self._journal.clock.now() + max(time, timedelta(seconds=1))
+        entry = self._journal.entries.setdefault(key, {"until": until})
+        if self._journal.clock.now() < entry["until"]:
+            self._journal.wakes_at = entry["until"]
+            raise SuspendedError
+
+    def ask(self, name: str, tell: Callable[[str], None], within: timedelta) -> Reply:
+        key = self._key(name)
         until = self._journal.clock.now() + within
         entry = self._journal.entries.setdefault(
             key, {"id": f"callback-{len(self._journal.entries)}", "until": until}
