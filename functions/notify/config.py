@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from notify.route import parse
 from trellis import env
 
 
@@ -35,6 +36,8 @@ class Config:
     def from_env(cls, environ: Mapping[str, str]) -> Config:
         """Raises ConfigError for the first setting that is missing or wrong."""
         is_dry_run = env.flag(environ, "DRY_RUN")
+        routes = env.optional(environ, "NOTIFICATION_ROUTES") or ""
+        parse(routes)
         return cls(
             topic_arn=""
             if is_dry_run
@@ -57,6 +60,6 @@ class Config:
             silent_api_wait_seconds=int(
                 env.number(environ, "SILENT_API_WAIT_SECONDS", default=30, least=0, most=900)
             ),
-            routes=env.optional(environ, "NOTIFICATION_ROUTES") or "",
+            routes=routes,
             is_dry_run=is_dry_run,
         )

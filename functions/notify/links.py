@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
+from notify.notice import Link
+from notify.wording import cut, one_line
 from trellis.arn import console_host
+
+_LONGEST_URL = 2000
+_LONGEST_LABEL = 80
+
+
+def web_links(found: Sequence[Link]) -> list[Link]:
+    """The links that a browser opens, each clean and with a label; nothing but the web is linked.
+
+    An address that is too long for the channels is left out: cut, it would lead elsewhere.
+    """
+    return [
+        replace(link, label=cut(one_line(link.label), _LONGEST_LABEL) or "Link", url=url)
+        for link in found
+        if (url := one_line(link.url).replace(" ", "%20")).startswith(("https://", "http://"))
+        and len(url.encode()) <= _LONGEST_URL
+    ]
 
 
 def execution(region: str, pipeline: str, execution_id: str) -> str:

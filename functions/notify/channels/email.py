@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from notify.deliver import Delivery, RefusedError, UncertainError
+from notify.links import web_links
 from notify.notice import Notice, Severity
 from notify.route import Channel
 from notify.wording import clean, cut, cut_bytes, one_line
@@ -26,6 +27,7 @@ _MARKS = {
     Severity.SUCCESS: "[OK] ",
 }
 _FAILURES = ("FAILED", "FAULT", "TIMED_OUT", "CLIENT_ERROR")
+_MOST_NAME = 100
 _MOST_FACT = 4000
 _MOST_LOG_LINE = 400
 
@@ -33,7 +35,7 @@ _MOST_LOG_LINE = 400
 def render(notice: Notice) -> dict[str, str]:
     """The subject and the body."""
     return {
-        "subject": cut(one_line(_mark(notice) + notice.headline), MOST_SUBJECT),
+        "subject": cut(one_line(_mark(notice) + notice.headline), MOST_SUBJECT) or "Trellis",
         "body": cut_bytes(_body(notice), MOST_BODY_BYTES),
     }
 
@@ -116,8 +118,8 @@ def _body(notice: Notice) -> str:
         paragraphs.append("\n".join(_fact(fact.name, fact.value) for fact in notice.facts))
     if notice.next_steps or notice.command:
         paragraphs.append(_next_steps(notice))
-    if notice.links:
-        paragraphs.append("\n".join(f"{one_line(one.label)}:\n{one.url}" for one in notice.links))
+    if links := web_links(notice.links):
+        paragraphs.append("\n".join(f"{link.label}:\n{link.url}" for link in links))
     if notice.log_tail:
         lines = "\n".join(f"  {cut(clean(line), _MOST_LOG_LINE)}" for line in notice.log_tail)
         of = f" of {one_line(notice.log_source)}" if notice.log_source else ""
@@ -127,10 +129,11 @@ def _body(notice: Notice) -> str:
 
 def _fact(name: str, value: str) -> str:
     """A line of the list; a value of several lines is set below its name."""
+    title = cut(one_line(name), _MOST_NAME)
     shown = cut(clean(value).strip(), _MOST_FACT)
     if "\n" in shown:
-        return f"{name}:\n" + "\n".join(f"  {line}" for line in shown.split("\n"))
-    return f"{name}: {shown}"
+        return f"{title}:\n" + "\n".join(f"  {line}" for line in shown.split("\n"))
+    return f"{title}: {shown}"
 
 
 def _next_steps(notice: Notice) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from notify.channels.http import Post
 from notify.deliver import Delivery, UncertainError
+from notify.links import web_links
 from notify.notice import IncidentMove, Notice, Severity
 from notify.route import Channel
 from notify.wording import clean, cut, cut_bytes, one_line
@@ -31,7 +32,6 @@ _SEVERITIES = {
     Severity.WARNING: "warning",
 }
 _LONGEST_DETAIL_BYTES = 8000
-_LONGEST_URL = 2000
 
 
 def render(notice: Notice) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def render(notice: Notice) -> list[dict[str, Any]]:
 
 def dedup_key(key: str) -> str:
     """An incident's name; one that is too long is told apart by a hash of the whole."""
-    plain = one_line(key)
+    plain = one_line(key) or "trellis"
     if len(plain.encode()) <= MOST_KEY:
         return plain
     digest = hashlib.sha256(key.encode(errors="replace")).hexdigest()
@@ -87,20 +87,21 @@ class PagerDuty:
 
 
 def _alert(notice: Notice) -> dict[str, Any]:
+    links = _links(notice)
     return {
         "payload": {
             "summary": _summary(notice),
             "source": _source(notice),
             "severity": _SEVERITIES.get(notice.severity, "info"),
             **_moment(notice),
-            "component": one_line(notice.stage or notice.state),
-            "group": one_line(notice.pipeline or "trellis"),
-            "class": notice.state,
+            "component": _name(notice.stage or notice.state),
+            "group": _name(notice.pipeline),
+            "class": _name(notice.state),
             "custom_details": _details(notice),
         },
-        "links": _links(notice),
+        "links": links,
         "client": "Trellis",
-        **({"client_url": notice.links[0].url} if notice.links else {}),
+        **({"client_url": links[0]["href"]} if links else {}),
     }
 
 
@@ -120,11 +121,15 @@ def _summary(notice: Notice) -> str:
     said = one_line(notice.headline)
     if notice.failure_reason:
         said += f": {one_line(notice.failure_reason)}"
-    return cut(said, MOST_SUMMARY)
+    return cut(said, MOST_SUMMARY) or notice.severity.value
 
 
 def _source(notice: Notice) -> str:
-    return cut(one_line(notice.pipeline or notice.account or "trellis"), 200)
+    return _name(notice.pipeline or notice.account)
+
+
+def _name(text: str | None) -> str:
+    return cut(one_line(text or ""), 200) or "trellis"
 
 
 def _moment(notice: Notice) -> dict[str, str]:
@@ -148,8 +153,4 @@ def _details(notice: Notice) -> dict[str, str]:
 
 
 def _links(notice: Notice) -> list[dict[str, str]]:
-    return [
-        {"href": one_line(link.url), "text": cut(one_line(link.label), 100)}
-        for link in notice.links[:10]
-        if link.url.startswith(("https://", "http://")) and len(link.url) <= _LONGEST_URL
-    ]
+    return [{"href": link.url, "text": link.label} for link in web_links(notice.links)[:10]]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from notify.links import web_links
 from notify.notice import Fact, Link, Notice, Severity
 from notify.wording import ELLIPSIS, clean, cut, one_line, width
 
@@ -23,7 +24,6 @@ MOST_BLOCKS = 50
 MOST_TEXT = 3000
 
 _SHORT_FACT = 120
-_MOST_URL = 2500
 _MOST_FALLBACK = 600
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 
@@ -48,8 +48,9 @@ _STOPS = {
 
 
 def escape(text: str) -> str:
-    """A text that Slack shows as it is: no mention, no link, no entity of its own."""
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A text that Slack shows as it is: no mention, no link, no entity, no end of a code block."""
+    plain = clean(text).replace("```", "'''")
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def escaped(text: str, limit: int) -> str:
@@ -142,7 +143,7 @@ def _context(text: str) -> dict[str, Any]:
 def _code(name: str, text: str) -> dict[str, Any]:
     """A text as it was written, where no formatting applies; only its own end must not occur."""
     title = escaped(one_line(name), 100)
-    body = escaped(text.strip().replace("```", "'''"), MOST_SECTION - width(title) - 20)
+    body = escaped(text.strip(), MOST_SECTION - width(title) - 20)
     return _section(f"*{title}*\n```\n{body or '-'}\n```")
 
 
@@ -150,19 +151,17 @@ def _next_steps(notice: Notice) -> dict[str, Any]:
     steps = "\n".join(f"• {escaped(one_line(step), 500)}" for step in notice.next_steps[:4])
     command = ""
     if notice.command:
-        said = escaped(one_line(notice.command).replace("```", "'''"), 600)
+        said = escaped(one_line(notice.command), 600)
         command = f"\n```\n{said}\n```"
     return _section(f"*What to do next*\n{steps}{command}".strip())
 
 
 def _links(links: Sequence[Link]) -> str:
-    """Links side by side, as many as a section holds; one that is no web address is left out."""
+    """Links side by side, as many as a section holds."""
     shown, room = [], MOST_SECTION
-    for link in links:
-        url = escape(one_line(link.url)).replace("|", "%7C").replace(" ", "%20")
-        if not url.startswith(("https://", "http://")) or width(url) > _MOST_URL:
-            continue
-        written = f"<{url}|{escaped(one_line(link.label), 80).replace('|', '¦')}>"
+    for link in web_links(links):
+        url = escape(link.url).replace("|", "%7C")
+        written = f"<{url}|{escaped(link.label, 100).replace('|', '¦')}>"
         room -= width(written) + 3
         if room < 0:
             break

@@ -14,6 +14,7 @@ from typing import Any
 
 from notify.channels.http import Post
 from notify.deliver import Delivery
+from notify.links import web_links
 from notify.notice import Notice, Severity
 from notify.route import Channel
 from notify.wording import clean, cut_bytes, one_line
@@ -29,7 +30,7 @@ _COLORS = {
 }
 _MOST_ACTIONS = 6
 _MOST_FACTS = 16
-_LONGEST_URL = 2000
+_LONGEST_NAME = 100
 _BUDGETS = (2000, 1000, 400, 150, 60)
 """Bytes for one text; the first under which the whole card fits."""
 
@@ -79,7 +80,8 @@ def _message(notice: Notice, budget: int, *, most_actions: int = _MOST_ACTIONS) 
         of = f" of {_text(notice.log_source, 100)}" if notice.log_source else ""
         body.append(_title(f"The end of the log{of}"))
         tail = cut_bytes(clean("\n".join(notice.log_tail)), budget)
-        body += [_code(line) for line in tail.split("\n") if line.strip()]
+        lines = [line for line in tail.split("\n") if line.strip()]
+        body += [_code(line) for line in lines[: _most_lines(budget)]]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -87,15 +89,9 @@ def _message(notice: Notice, budget: int, *, most_actions: int = _MOST_ACTIONS) 
         "msteams": {"width": "Full"},
         "body": body,
         "actions": [
-            {
-                "type": "Action.OpenUrl",
-                "title": cut_bytes(one_line(link.label), 60),
-                "url": one_line(link.url),
-            }
-            for link in notice.links
-            if link.url.startswith(("https://", "http://"))
-            and len(link.url.encode()) <= _LONGEST_URL
-        ][:most_actions],
+            {"type": "Action.OpenUrl", "title": link.label, "url": link.url}
+            for link in web_links(notice.links)[:most_actions]
+        ],
     }
     return {
         "type": "message",
@@ -125,11 +121,20 @@ def _lines(name: str, value: str, budget: int) -> list[dict[str, Any]]:
     lines = [line for line in cut_bytes(clean(value).strip(), budget).split("\n") if line.strip()]
     if len(lines) < 2:
         return [_line(name, lines[0].strip() if lines else "-")]
-    return [_title(one_line(name)), *(_code(line) for line in lines[:30])]
+    return [
+        _title(_text(name, _LONGEST_NAME)),
+        *(_code(line) for line in lines[: _most_lines(budget)]),
+    ]
+
+
+def _most_lines(budget: int) -> int:
+    """Every line is a block of its own, which costs bytes even when it says little."""
+    return max(1, budget // 60)
 
 
 def _line(name: str, value: str) -> dict[str, Any]:
-    bold = [{"type": "TextRun", "text": f"{one_line(name)}: ", "weight": "bolder"}] if name else []
+    title = f"{_text(name, _LONGEST_NAME)}: "
+    bold = [{"type": "TextRun", "text": title, "weight": "bolder"}] if name else []
     return {
         "type": "RichTextBlock",
         "spacing": "small",

@@ -17,6 +17,7 @@ from typing import Any
 
 from notify.channels.http import Post
 from notify.deliver import Delivery
+from notify.links import web_links
 from notify.notice import Notice
 from notify.route import Channel
 from notify.wording import clean, cut_bytes, one_line
@@ -39,17 +40,16 @@ def render(notice: Notice) -> dict[str, Any]:
         "action": _line(notice.action),
         "execution_id": _line(notice.execution_id),
         "environment": notice.tier.value if notice.tier else None,
-        "region": notice.region,
-        "account": notice.account,
+        "region": _line(notice.region),
+        "account": _line(notice.account),
         "at": notice.at.isoformat() if notice.at else None,
         "failure_reason": _text(notice.failure_reason),
         "facts": [
             {"name": _line(fact.name), "value": _text(fact.value)} for fact in notice.facts[:20]
         ],
         "links": [
-            {"key": link.key, "label": _line(link.label), "url": one_line(link.url)}
-            for link in notice.links[:10]
-            if len(link.url) <= _LONGEST_BYTES
+            {"key": _line(link.key), "label": link.label, "url": link.url}
+            for link in web_links(notice.links)[:10]
         ],
         "next_steps": [_line(step) for step in notice.next_steps[:5]],
         "command": _line(notice.command),

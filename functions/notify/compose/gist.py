@@ -16,10 +16,16 @@ _FILLER = re.compile(
     r"^(?:Deployment failed\.|Build terminated with state: \w+\.?|\w*(?:Error|Exception): )\s*"
 )
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)'\"])\.(?:\s|$)|;\s")
+_SDK_TAIL = re.compile(r"\s*\(Service: .*$")
+_LONG = 50
+_TELLING = 15
 
 
 def gist(reason: str | None) -> str | None:
-    """What a reason comes down to: the command that failed, or its first sentence with a point."""
+    """What a reason comes down to: the command that failed, else its first sentence.
+
+    Of a long one that gives its cause after a colon, the cause.
+    """
     if not reason:
         return None
     text = one_line(reason.split("\n", 1)[0])
@@ -28,5 +34,8 @@ def gist(reason: str | None) -> str | None:
     if message := _MESSAGE.search(text):
         text = message["message"]
     text = _FILLER.sub("", text).strip()
-    first = _SENTENCE_END.split(text, maxsplit=1)[0].strip()
+    first = _SENTENCE_END.split(_SDK_TAIL.sub("", text), maxsplit=1)[0].strip()
+    what, colon, why = first.partition(": ")
+    if colon and len(first) > _LONG and len(why) >= _TELLING and len(what) > len("error"):
+        first = why
     return cut(first, _LONGEST) if first else None

@@ -140,10 +140,9 @@ def _headline(
         case Occasion.APPROVED:
             return f"Approved: {release} goes on in {where}"
         case Occasion.SUCCEEDED:
-            recovered = (
-                f", recovered after {counted(recovered_from, 'failure')}" if recovered_from else ""
-            )
-            return f"Released: {known or 'a new version'} is live in {where}{recovered}"
+            after = counted(recovered_from, "failure")
+            recovered = f", recovered after {after}" if recovered_from else ""
+            return f"Released{recovered}: {known or 'a new version'} is live in {where}"
         case Occasion.STARTED:
             return f"Started: {release} is on its way in {where}"
         case Occasion.RESUMED:
@@ -260,7 +259,8 @@ _ROLLBACKS = {
 
 
 def _watch(bake: Bake) -> str:
-    return shown(f"{bake.state.lower()}, {bake.reason}") or bake.state.lower()
+    said = bake.reason if bake.state == "WATCHING" else f"{bake.state.lower()}: {bake.reason}"
+    return shown(said) or bake.state.lower()
 
 
 def _running(story: Story) -> list[str]:
@@ -335,7 +335,7 @@ def _next_steps(
         case Occasion.REJECTED:
             return ("Mend what was found and release a new version.",)
         case Occasion.APPROVAL_WANTED:
-            return ("Look at what runs in Test, then approve or reject the release.",)
+            return (f"Look at what {stage or 'it'} deployed, then approve or reject the release.",)
         case Occasion.STOPPED:
             return ("Start a new release, or retry the stopped stage, when it may go on.",)
         case Occasion.CANCELED:

@@ -14,6 +14,9 @@ from typing import Any
 from notify.happening import Origin
 from trellis.arn import Arn
 
+LONGEST = 20_000
+"""Of any text of an event: beyond that nobody reads on, and every step has to carry it."""
+
 
 def text(source: Mapping[str, Any], *keys: str) -> str | None:
     """The first of some fields that holds text or a number, stripped; None where none does."""
@@ -26,8 +29,13 @@ def text(source: Mapping[str, Any], *keys: str) -> str | None:
         if isinstance(value, int | float):
             return str(value)
         if isinstance(value, str) and value.strip():
-            return value.strip()
+            return _whole_characters(value.strip()[:LONGEST])
     return None
+
+
+def _whole_characters(value: str) -> str:
+    """JSON can spell half a character, which no encoding takes."""
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def whole(source: Mapping[str, Any], key: str) -> int | None:

@@ -35,6 +35,6 @@ def own_event(event: Mapping[str, Any]) -> OwnHappening:
         read = _READERS[DetailType(kind)](detail)
     except SchemaError as err:
         raise UnrecognisedError(str(err)) from err
-    except (KeyError, ValueError, TypeError) as err:
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
         raise UnrecognisedError(f"{kind!r} whose detail does not read: {err}") from err
     return OwnHappening(origin=origin(event), event=read)

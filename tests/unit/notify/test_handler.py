@@ -6,7 +6,9 @@ messages go out all the same.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +17,11 @@ import pytest
 from moto import mock_aws
 
 from notify import handler, wiring
-from tests.unit.notify.samples import in_queue, sample
+from notify.deliver import DeliveryError
+from tests.unit.notify.chat_server import ChatServer, running
+from tests.unit.notify.samples import FOLDER, in_queue, sample
+from trellis.errors import ConfigError
+from trellis.observability import logger
 
 
 class Stack:
@@ -27,6 +33,7 @@ class Stack:
         self.topic = sns.create_topic(Name="shop")["TopicArn"]
         self.mailbox = self.sqs.create_queue(QueueName="mailbox")["QueueUrl"]
         self.queue = self.sqs.create_queue(QueueName="shop-notify-main")["QueueUrl"]
+        self.grave = self.sqs.create_queue(QueueName="shop-notify-dead-letters")["QueueUrl"]
         sns.subscribe(
             TopicArn=self.topic,
             Protocol="sqs",
@@ -51,6 +58,12 @@ class Stack:
     def sent_back(self) -> list[dict[str, Any]]:
         return [json.loads(body) for body in self._taken(self.queue)]
 
+    def buried(self) -> list[Any]:
+        found = self.sqs.receive_message(
+            QueueUrl=self.grave, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return list(found.get("Messages", []))
+
     def _taken(self, url: str) -> list[str]:
         bodies: list[str] = []
         while True:
@@ -64,21 +77,26 @@ class Stack:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
+def forget() -> None:
+    """As a new execution environment begins."""
+    for made in (handler._config, wiring._fittings, wiring._provider):
+        made.cache_clear()
+
+
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    handler._config.cache_clear()
-    wiring._fittings.cache_clear()
+    forget()
     with mock_aws():
         made = Stack()
         monkeypatch.setenv("AWS_ENDPOINT_URL_CODEPIPELINE", "http://127.0.0.1:9")
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", made.topic)
         monkeypatch.setenv("LEDGER_TABLE_NAME", "ledger")
         monkeypatch.setenv("NOTIFY_QUEUE_URL", made.queue)
+        monkeypatch.setenv("NOTIFY_DEAD_LETTER_QUEUE_URL", made.grave)
         monkeypatch.setenv("LONE_ACTION_WAIT_SECONDS", "0")
         monkeypatch.setenv("SILENT_API_WAIT_SECONDS", "0")
         yield made
-    handler._config.cache_clear()
-    wiring._fittings.cache_clear()
+    forget()
 
 
 def handle(event: dict[str, Any]) -> dict[str, Any]:
@@ -110,8 +128,9 @@ def test_a_failed_action_goes_back_to_the_queue_once_and_is_then_told(stack: Sta
     (again,) = stack.sent_back()
     handle(in_queue(again))
     (mail,) = stack.mails()
-    assert mail["Subject"] == "[FAILED] Build failed in shop-pipeline-main (us-east-1)"
-    assert "python -m unittest" in mail["Message"]
+    assert mail["Subject"] == (
+        "[FAILED] Build failed in shop-pipeline-main (us-east-1): python -m unittest: exit status 1"
+    )
     assert stack.sent_back() == []
 
 
@@ -146,13 +165,11 @@ def test_only_what_was_not_delivered_comes_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:gone")
-    handler._config.cache_clear()
-    wiring._fittings.cache_clear()
+    forget()
     answer = handle(in_queue(sample("stage-started"), sample("approval-requested")))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", stack.topic)
-    handler._config.cache_clear()
-    wiring._fittings.cache_clear()
+    forget()
     handle(in_queue(sample("approval-requested"), received=2))
     (mail,) = stack.mails()
     assert "may repeat" not in mail["Message"]
@@ -161,7 +178,7 @@ def test_only_what_was_not_delivered_comes_again(
 def test_a_dry_run_shows_what_would_be_sent_and_touches_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    handler._config.cache_clear()
+    forget()
     monkeypatch.setenv("DRY_RUN", "true")
     found = handle(sample("approval-requested"))
     assert found["outcome"] == "rendered"
@@ -169,4 +186,168 @@ def test_a_dry_run_shows_what_would_be_sent_and_touches_nothing(
     assert found["renderings"]["email"]["subject"].startswith("[ACTION]")
     batch = handle(in_queue(sample("pipeline-started"), "no JSON"))
     assert [item["outcome"] for item in batch["items"]] == ["rendered", "unrecognised"]
-    handler._config.cache_clear()
+    forget()
+
+
+GONE = "arn:aws:sns:us-east-1:123456789012:gone"
+
+
+def test_what_was_tried_to_the_last_is_buried_with_its_reason(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", GONE)
+    forget()
+    event = sample("approval-requested")
+    assert handle(in_queue(event, received=4))["batchItemFailures"] != []
+    assert stack.buried() == []
+    assert handle(in_queue(event, received=5)) == {"batchItemFailures": []}
+    (dead,) = stack.buried()
+    assert json.loads(dead["Body"]) == event
+    assert dead["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "DeliveryError"
+    reason = dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert "SNS did not take the message" in reason
+
+
+def test_an_event_handed_over_by_itself_raises_so_that_lambda_tries_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", GONE)
+    forget()
+    with pytest.raises(DeliveryError):
+        handle(sample("approval-requested"))
+
+
+def test_while_the_ledger_is_away_messages_wait_and_at_last_go_out_marked(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEDGER_TABLE_NAME", "gone")
+    forget()
+    event = sample("approval-requested")
+    assert handle(in_queue(event))["batchItemFailures"] != []
+    assert stack.mails() == []
+    assert handle(in_queue(event, received=5)) == {"batchItemFailures": []}
+    (mail,) = stack.mails()
+    assert "This message may repeat one you have already had." in mail["Message"]
+
+
+def test_the_chat_channels_come_from_the_secret(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(ChatServer()) as server:
+        set_up_chat(
+            {
+                "slack": {"webhook_url": f"{server.url}/hook"},
+                "teams": {"webhook_url": f"{server.url}/teams"},
+                "pagerduty": {"routing_key": "R" * 32, "events_url": server.url},
+                "webhook": {"url": f"{server.url}/receiver", "signing_key": "k" * 32},
+            },
+            monkeypatch,
+        )
+        event = sample("build-action-failed")
+        assert handle(in_queue({**event, "trellis-deferred": "waited"})) == {
+            "batchItemFailures": []
+        }
+        assert [len(server.hooks), len(server.cards)] == [1, 1]
+        assert [len(server.open_pages), len(server.deliveries)] == [1, 1]
+        assert len(stack.mails()) == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "complaint"),
+    [
+        ({"slack": {"webhook_url": "http://example.com/hook"}}, "slack.webhook_url"),
+        ({"mattermost": {}}, "mattermost"),
+        ("no JSON", "JSON object"),
+        (None, "let this function read it"),
+    ],
+)
+def test_a_wrong_secret_still_lets_the_mail_out_and_is_complained_about(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, secret: object, complaint: str
+) -> None:
+    set_up_chat(secret, monkeypatch)
+    answer = handle(in_queue(sample("approval-requested")))
+    assert len(answer["batchItemFailures"]) == 1
+    assert len(stack.mails()) == 1
+    handle(in_queue(sample("approval-requested"), received=5))
+    assert stack.mails() == []
+    (dead,) = stack.buried()
+    reason = dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert complaint in reason
+    assert "example.com" not in reason
+
+
+def test_a_route_to_a_channel_that_is_not_set_up_is_complained_about(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", "action=email+teams")
+    forget()
+    answer = handle(in_queue(sample("approval-requested")))
+    assert len(answer["batchItemFailures"]) == 1
+    assert len(stack.mails()) == 1
+
+
+def test_a_routing_table_that_does_not_read_stops_the_cold_start(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", "eror=email")
+    forget()
+    with pytest.raises(ConfigError, match="NOTIFICATION_ROUTES is 'eror=email'"):
+        handle(in_queue(sample("approval-requested")))
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Every line of the log as CloudWatch gets it."""
+    written = io.StringIO()
+    copy = logging.StreamHandler(written)
+    copy.setFormatter(logger.registered_formatter)
+    logger.addHandler(copy)
+    yield written
+    logging.getLogger(logger.name).removeHandler(copy)
+
+
+def test_a_job_with_credentials_is_refused_and_nothing_of_it_is_logged(
+    stack: Stack, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = json.loads((FOLDER / "codepipeline-job.json").read_text())
+    handle(in_queue(job))
+    handle(job)
+    written = log.getvalue() + capsys.readouterr().out
+    assert written.count("a CodePipeline job is for its worker alone") == 2
+    for secret in ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", "EXAMPLETOKEN"):
+        assert secret not in written
+    assert stack.mails() == []
+
+
+def test_no_secret_of_an_error_text_reaches_a_mail_or_the_log(
+    stack: Stack, log: io.StringIO
+) -> None:
+    leak = "push failed: token=ghp_0123456789abcdefghijABCDEFGHIJ456789 AKIAIOSFODNN7EXAMPLE"
+    event = sample("build-action-failed", execution_result={"external-execution-summary": leak})
+    handle(in_queue({**event, "trellis-deferred": "waited"}))
+    (mail,) = stack.mails()
+    written = mail["Message"] + mail["Subject"] + log.getvalue()
+    assert "push failed: token=" in mail["Message"]
+    assert "ghp_0123456789" not in written
+    assert "AKIAIOSFODNN7EXAMPLE" not in written
+
+
+def test_one_line_is_logged_for_each_decision_with_what_it_is_about(
+    stack: Stack, log: io.StringIO
+) -> None:
+    handle(in_queue(sample("approval-requested")))
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    judged = next(line for line in lines if line["message"] == "judged")
+    assert judged["pipeline"] == "shop-pipeline-main"
+    assert judged["execution"] == "5b7c9d31-6a0e-4c1f-9d7a-2f8e41c0b6a3"
+    assert judged["reason"] == "a person has to decide"
+
+
+def set_up_chat(secret: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"
+    if secret is not None:
+        text = secret if isinstance(secret, str) else json.dumps(secret)
+        made = boto3.client("secretsmanager").create_secret(Name="chat", SecretString=text)
+        arn = made["ARN"]
+    monkeypatch.setenv("CHAT_SECRET_ARN", arn)
+    forget()
