@@ -130,6 +130,20 @@ _UNTAGGABLE = {
 }
 
 
+def pattern_of(type_: str, place: Place) -> str:
+    """An ARN with a star, for all resources of a type in a place."""
+    region = "" if place.region == GLOBAL else place.region
+    head = f"arn:{place.partition}"
+    for service, name in _ONLY.items():
+        if name == type_:
+            owner = "::" if service == "s3" else f"{region}:{place.account}:"
+            return f"{head}:{service}:{owner}*"
+    if type_ == "AWS::SNS::Topic":
+        return f"{head}:sns:{region}:{place.account}:*"
+    service, kind = _KINDS.get(type_, type_ if ":" in type_ else f"{type_}:").split(":", 1)
+    return f"{head}:{service}:{region}:{place.account}:{kind.strip(':')}/*"
+
+
 def type_of(arn: str) -> str:
     """CloudFormation's name for what an ARN names; `service:kind` where we know none."""
     parsed = Arn.parse(arn)

@@ -1,0 +1,1 @@
+"""What an audit found, for a person, a spreadsheet and a program."""
