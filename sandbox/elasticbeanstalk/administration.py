@@ -9,10 +9,10 @@ import uuid
 from dataclasses import dataclass, replace
 
 from sandbox.cloud import Scope
-from sandbox.elasticbeanstalk import operations
 from sandbox.elasticbeanstalk.environment import Environment, State
 from sandbox.elasticbeanstalk.fleet import Instance
-from sandbox.elasticbeanstalk.operations import Work
+from sandbox.elasticbeanstalk.operations import configuration
+from sandbox.elasticbeanstalk.operations.work import Work
 from sandbox.elasticbeanstalk.records import ManagedUpdate
 from sandbox.elasticbeanstalk.service import ElasticBeanstalk
 from sandbox.service import now
@@ -79,7 +79,7 @@ class Administration:
         def replace_it() -> None:
             # Beanstalk suspends Auto Scaling's processes during an update.
             if here.wait_until_idle(LONGEST_UPDATE):
-                here.operate(lambda: operations.resize(Work(here, None)))
+                here.operate(lambda: configuration.resize(Work(here, None)))
 
         self.service.cloud.start(f"replace-{instance_id}", replace_it)
 
@@ -87,7 +87,7 @@ class Administration:
         """Scale an environment within its bounds, as a trigger does; returns when it is done."""
         here = self.service.environment(self.scope, name=environment)
         if here.wait_until_idle(LONGEST_UPDATE):
-            here.operate(lambda: operations.scale(Work(here, None), count))
+            here.operate(lambda: configuration.scale(Work(here, None), count))
 
     def managed_update(self, environment: str, version: str, *, fails: bool = False) -> None:
         """Begin a managed update of an environment to another version of its platform."""
@@ -108,7 +108,7 @@ class Administration:
             updates.append(entry)
 
         def work() -> None:
-            succeeded = operations.managed_update(Work(here, None), platform, fails=fails)
+            succeeded = configuration.managed_update(Work(here, None), platform, fails=fails)
             entry.finished = now()
             entry.failure = "" if succeeded else "The platform update failed."
 

@@ -1,6 +1,6 @@
 """One environment: its state, its fleet, what it tells, and the watch over its health.
 
-Operations (`operations.py`) change it on a thread of their own, one at a time; the watch probes
+Operations (`operations/`) change it on a thread of their own, one at a time; the watch probes
 the instances and judges. Everything that both touch is under the environment's lock.
 """
 

@@ -10,9 +10,12 @@ from typing import Any
 from sandbox.cloud import Scope
 from sandbox.elasticbeanstalk.environment import Environment
 from sandbox.elasticbeanstalk.events import Journal
-from sandbox.elasticbeanstalk.operations import Version
+from sandbox.elasticbeanstalk.operations.work import Version
 from sandbox.elasticbeanstalk.options import Settings
 from sandbox.elasticbeanstalk.platforms import Platform
+
+MOST_VERSIONS = 1000
+"""https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/applications-lifecycle.html"""
 
 
 @dataclass(slots=True)
