@@ -1,4 +1,7 @@
 # Trellis. `make` lists what there is; every target sets up what it needs by itself.
+ifeq ($(shell command -v bash),)
+$(error Trellis needs bash, and there is none on the PATH: install bash and try again)
+endif
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -37,9 +40,9 @@ setup: $(DEV)/.ready $(SANDBOX)/.ready $(RUNTIME)/.ready $(WHEELS)/.ready ## Ins
 define environment
 $(1)/.ready: requirements/$(2).txt | tools
 	@echo "set-up: $(3)"
-	@rm -rf $(1) && "$(PYTHON)" -m venv $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $$< 2>$(1)/pip.log || \
-	  { tail -n 3 $(1)/pip.log >&2; echo "set-up failed: the packages of requirements/$(2).txt could not be installed. The first run needs a network that reaches your Python package index; later runs work offline." >&2; rm -rf $(1); exit 1; }
+	@mkdir -p $(V) && rm -rf $(1) && "$(PYTHON)" -m venv $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --retries 2 --require-hashes -r $$< 2>$(V)/$(2).log || \
+	  { echo "set-up failed: the packages of requirements/$(2).txt could not be installed; the first run needs a network that reaches your Python package index (what pip said: $(V)/$(2).log)." >&2; rm -rf $(1); exit 1; }
 	@touch $$@
 endef
 $(eval $(call environment,$(DEV),dev,SAM CLI and the tools that check and test (about a minute, once)))
@@ -50,8 +53,8 @@ $(eval $(call environment,$(RUNTIME),runtime,a stand-in of the Lambda runtime))
 $(WHEELS)/.ready: requirements/layer.txt requirements/rollback.txt | $(DEV)/.ready
 	@echo "set-up: the wheels of the layer and the functions"
 	@rm -rf $(WHEELS) && mkdir -p $(WHEELS)
-	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps -d $(WHEELS) $(addprefix -r ,$^) 2>$(WHEELS)/pip.log || \
-	  { tail -n 3 $(WHEELS)/pip.log >&2; echo "set-up failed: the packages of $^ could not be fetched. The first run needs a network that reaches your Python package index; later runs work offline." >&2; exit 1; }
+	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --retries 2 -d $(WHEELS) $(addprefix -r ,$^) 2>$(V)/wheels.log || \
+	  { echo "set-up failed: the packages of $^ could not be fetched; the first run needs a network that reaches your Python package index (what pip said: $(V)/wheels.log)." >&2; exit 1; }
 	@touch $@
 
 .PHONY: lock
@@ -74,7 +77,7 @@ sandbox: setup ## Keep an empty local cloud running, and print how to use it
 	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
 
 # ---------------------------------------------------------------- check it
-.PHONY: check lint types template test test-long
+.PHONY: check lint types template test
 check: lint types template ## Style, types and the template's lint
 
 lint: setup
