@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from notify.route import parse
 from trellis import env
 
 
@@ -37,7 +36,10 @@ class Config:
         """Raises ConfigError for the first setting that is missing or wrong."""
         is_dry_run = env.flag(environ, "DRY_RUN")
         routes = env.optional(environ, "NOTIFICATION_ROUTES") or ""
-        parse(routes)
+        if routes:
+            from notify.route import parse
+
+            parse(routes)
         return cls(
             topic_arn=""
             if is_dry_run

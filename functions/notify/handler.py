@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from notify.config import Config
-from notify.happening import NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnrecognisedError
 from notify.parcel import Parcel, is_batch, parcels_in
 from notify.recognise import recognise
 from trellis.errors import LedgerError

@@ -7,18 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from trellis.errors import TrellisError
-
 if TYPE_CHECKING:  # loaded only when an event of ours comes
     from trellis.events import BakeStateChange, RollbackStateChange, TaggingAuditCompleted
-
-
-class NotForUsError(TrellisError):
-    """When an event is known and nobody needs to hear of it; the text says why."""
-
-
-class UnrecognisedError(TrellisError):
-    """When nothing here knows what an event means; the text names what it looks like."""
 
 
 class Level(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from notify.parcel import DEFERRED
@@ -17,7 +17,9 @@ _LONGEST_REASON = 1000
 class NotifyQueue:
     """Sends messages back to be looked at again, and buries those that nothing helps."""
 
-    def __init__(self, client: Any, url: str, dead_letter_url: str | None = None) -> None:
+    def __init__(
+        self, client: Callable[[], Any], url: str, dead_letter_url: str | None = None
+    ) -> None:
         self._client = client
         self._url = url
         self._dead_letter_url = dead_letter_url
@@ -33,13 +35,13 @@ class NotifyQueue:
 
     def send_again(self, body: str, seconds: float) -> None:
         """Have a message come again as a new one."""
-        self._client.send_message(
+        self._client().send_message(
             QueueUrl=self._url, MessageBody=body, DelaySeconds=_delay(seconds)
         )
 
     def come_again(self, receipt_handle: str, seconds: float) -> None:
         """Have a message that failed come again after some seconds, not after the queue's own."""
-        self._client.change_message_visibility(
+        self._client().change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=_delay(seconds)
         )
 
@@ -49,7 +51,7 @@ class NotifyQueue:
         In the attributes that EventBridge uses for its own dead letters
         (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html).
         """
-        self._client.send_message(
+        self._client().send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=body,
             MessageAttributes={

@@ -7,7 +7,7 @@ from typing import Any
 
 from notify.channels import email, pagerduty, slack, teams, webhook
 from notify.compose import compose
-from notify.happening import NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnrecognisedError
 from notify.notice import Notice
 from notify.parcel import Parcel
 from notify.recognise import recognise

@@ -90,8 +90,8 @@ def open_queue(config: Config) -> NotifyQueue | None:
     """The queue this function is fed by, if it is told which."""
     if config.queue_url is None:
         return None
-    client = _fittings(config).clients.get("sqs")
-    return NotifyQueue(client, config.queue_url, config.dead_letter_url)
+    clients = _fittings(config).clients
+    return NotifyQueue(lambda: clients.get("sqs"), config.queue_url, config.dead_letter_url)
 
 
 def _chat(config: Config, ledger: Ledger) -> tuple[list[Sender], Exception | None]:

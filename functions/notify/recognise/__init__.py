@@ -7,9 +7,12 @@ ignored costs nothing more than this file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from notify.happening import Happening, NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnrecognisedError
+
+if TYPE_CHECKING:  # the values are loaded by the recogniser that makes them
+    from notify.happening import Happening
 
 _IGNORED_SOURCES = {
     "aws.codecommit": "CodeCommit's changes are told by the release they start",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from notify.happening import AlarmEvent, AlarmState, NotForUsError, Origin, UnrecognisedError
+from notify.errors import NotForUsError, UnrecognisedError
+from notify.happening import AlarmEvent, AlarmState, Origin
 from notify.recognise.fields import items, mapping, moment, origin, text
 from trellis.arn import Arn
 

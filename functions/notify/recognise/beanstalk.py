@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from notify.happening import EnvironmentEvent, Health, Origin, UnrecognisedError
+from notify.errors import UnrecognisedError
+from notify.happening import EnvironmentEvent, Health, Origin
 from notify.recognise.fields import mapping, moment, origin, text
 
 _KINDS = frozenset(

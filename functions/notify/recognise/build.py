@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from notify.happening import BuildEvent, BuildStatus, NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnrecognisedError
+from notify.happening import BuildEvent, BuildStatus
 from notify.recognise.fields import items, mapping, origin, text, whole
 
 _STATE = "CodeBuild Build State Change"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notify.happening import OwnHappening, UnrecognisedError
+from notify.errors import UnrecognisedError
+from notify.happening import OwnHappening
 from notify.recognise.fields import mapping, origin, text
 from trellis.errors import SchemaError
 from trellis.events import (

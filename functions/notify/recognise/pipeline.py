@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from notify.errors import UnrecognisedError
 from notify.happening import (
     ApprovalRequest,
     Change,
@@ -18,7 +19,6 @@ from notify.happening import (
     Origin,
     ReleaseEvent,
     State,
-    UnrecognisedError,
 )
 from notify.recognise.fields import items, mapping, moment, origin, parsed, text, whole
 

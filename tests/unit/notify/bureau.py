@@ -17,8 +17,8 @@ from typing import Any
 from notify import route
 from notify.config import Config
 from notify.deliver import Delivery, DeliveryError, Desk
+from notify.errors import NotForUsError, UnrecognisedError
 from notify.gather import Gatherer
-from notify.happening import NotForUsError, UnrecognisedError
 from notify.notice import Notice
 from notify.parcel import DEFERRED, Parcel
 from notify.recognise import recognise

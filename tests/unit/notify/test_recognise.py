@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notify.errors import NotForUsError, UnrecognisedError
 from notify.happening import (
     AlarmEvent,
     AlarmState,
@@ -18,11 +19,9 @@ from notify.happening import (
     EnvironmentEvent,
     Health,
     Level,
-    NotForUsError,
     OwnHappening,
     ReleaseEvent,
     State,
-    UnrecognisedError,
 )
 from notify.parcel import is_batch, parcels_in
 from notify.recognise import recognise
