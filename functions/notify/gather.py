@@ -66,23 +66,16 @@ class Gatherer:
         )
 
     def _ask[T](self, service: str, question: str, answer: Callable[[Any], T]) -> T | None:
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            HTTPClientError,
-        )
-        from botocore.exceptions import (
-            ConnectionError as UnreachableError,
-        )
+        from botocore import exceptions as aws
 
         if self._silent_until.get(service, 0.0) > self._clock():
             return None
         try:
             return answer(self._client(service))
-        except (UnreachableError, HTTPClientError) as err:
+        except (aws.ConnectionError, aws.HTTPClientError) as err:
             self._silent_until[service] = self._clock() + _SILENCE_SECONDS
             self._unanswered(question, err)
-        except (BotoCoreError, ClientError) as err:
+        except (aws.BotoCoreError, aws.ClientError) as err:
             self._unanswered(question, err)
         return None
 
