@@ -22,6 +22,7 @@ from tagging_audit.resource import Source, TagRoute
 from trellis.arn import Arn, partition_of
 
 _MOST_RESTARTS = 3
+_STACK = "cloudformation:"
 _OUT_OF_TIME = "the time ran out before"
 
 # Types whose every tagged resource the tagging API is known to show: its silence is an answer.
@@ -53,6 +54,7 @@ class Order:
     regions: tuple[str, ...]
     account: str
     stack: str | None = None
+    """A stack's name or id; an account-wide inventory also holds the one of its first Region."""
     tiers: Mapping[str, str] = field(default_factory=dict)
     """Which environment, by its name, is dev, test or prod."""
     services: tuple[str, ...] = ()
@@ -157,8 +159,10 @@ class Take:
         for number, region in enumerate(order.regions):
             match stage, order.scope:
                 case Stage.LIST, ScopeKind.STACK:
-                    yield Task(stage, region, f"cloudformation:{order.stack}")
+                    yield Task(stage, region, f"{_STACK}{order.stack}")
                 case Stage.LIST, ScopeKind.ACCOUNT:
+                    if order.stack is not None and number == 0:
+                        yield Task(stage, region, f"{_STACK}{order.stack}")
                     yield from self._lists(stage, region, order.services, is_first=number == 0)
                 case Stage.LIST, ScopeKind.ARNS:
                     for arn in order.arns:
@@ -263,7 +267,7 @@ class Take:
     def _act(self, task: Task) -> Task | None:
         """Do a task; what is left of it when the time is up comes back."""
         match task.stage:
-            case Stage.LIST if self._order.scope is ScopeKind.STACK:
+            case Stage.LIST if task.name.startswith(_STACK):
                 return self._stack(task)
             case Stage.LIST | Stage.LIST_MORE:
                 return self._list(task)
@@ -278,7 +282,8 @@ class Take:
 
     def _stack(self, task: Task) -> Task | None:
         place = self._order.place(task.region)
-        add_stack(self._aws, place, str(self._order.stack), self._order.tiers, self.union)
+        stack = task.name.removeprefix(_STACK)
+        add_stack(self._aws, place, stack, self._order.tiers, self.union)
         return None
 
     def _list(self, task: Task) -> Task | None:
@@ -414,6 +419,6 @@ def _is_askable(arn: str, seen: Seen) -> bool:
 
 
 def _types_of(task: Task) -> tuple[str, ...]:
-    if task.stage in (Stage.LIST, Stage.LIST_MORE) and not task.name.startswith("cloudformation:"):
+    if task.stage in (Stage.LIST, Stage.LIST_MORE) and not task.name.startswith(_STACK):
         return _lister(task.name).types
     return ()

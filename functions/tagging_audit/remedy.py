@@ -1,0 +1,176 @@
+"""The remedy: tags that are missing, and whose value this stack knows, are added.
+
+It never changes a tag that is there, whatever its value, and looks once more right before it
+writes. It is off unless somebody switches it on; a dry run says what it would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from tagging_audit.inventory import own_tags, tagging_api
+from tagging_audit.inventory.aws import Aws, CallError
+from tagging_audit.kinds import GLOBAL
+from tagging_audit.policy import Policy, Problem, stack_value
+from tagging_audit.report.build import Change, Row
+from tagging_audit.resource import Resource, Source, TagRoute
+
+TEMPLATE_KEYS = ("Project", "Owner", "CostCenter", "Environment", "ManagedBy")
+"""The tags that template.yaml itself gives everything that it can tag."""
+
+_MOST_ARNS = 20
+"""TagResources takes no more:
+https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
+"""
+
+
+class RemedyMode(StrEnum):
+    OFF = "off"
+    DRY_RUN = "dry-run"
+    ON = "on"
+
+
+def plan(row: Row, resource: Resource, policy: Policy) -> list[Change]:
+    """The tags that could be added to a resource: only keys that it does not have at all."""
+    changes = []
+    for finding in row.findings:
+        if finding.problem not in (Problem.MISSING, Problem.NEAR_MISS):
+            continue
+        value = stack_value(policy.tags.get(finding.tag), resource)
+        if value:
+            changes.append(
+                Change(
+                    arn=resource.arn,
+                    key=finding.tag,
+                    value=value,
+                    drift=_drift(resource, finding.tag),
+                )
+            )
+    return changes
+
+
+def apply(
+    aws: Aws, changes: Sequence[Change], resources: Mapping[str, Resource], region: str
+) -> list[Change]:
+    """Make the changes, and return each with what became of it.
+
+    `resources` are those that the changes are for. `region` is asked for what belongs to none.
+    """
+    done: list[Change] = []
+    waiting: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    mine: dict[str, list[Change]] = {}
+    for change in changes:
+        mine.setdefault(change.arn, []).append(change)
+    for arn, its in mine.items():
+        resource = resources[arn]
+        home = region if resource.region == GLOBAL else resource.region
+        try:
+            has = _tags_now(aws, resource, home)
+        except CallError as err:
+            text = f"its tags could not be read again, so nothing was changed: {err}"
+            done += [replace(one, error=text) for one in its]
+            continue
+        done += [
+            replace(one, error="somebody set it meanwhile: it was left alone")
+            for one in its
+            if one.key in has
+        ]
+        left = {one.key: one.value for one in its if one.key not in has}
+        if not left:
+            continue
+        if (call := _own_call(resource, left)) is None:
+            waiting.setdefault((home, tuple(left.items())), []).append(arn)
+        else:
+            error = _called(aws, home, *call)
+            done += [_ended(one, error) for one in its if one.key in left]
+    for (home, tags), arns in waiting.items():
+        for start in range(0, len(arns), _MOST_ARNS):
+            some = arns[start : start + _MOST_ARNS]
+            errors = _tag(aws, home, some, dict(tags))
+            done += [
+                _ended(one, errors.get(arn))
+                for arn in some
+                for one in mine[arn]
+                if one.key in dict(tags)
+            ]
+    order = {(one.arn, one.key): number for number, one in enumerate(changes)}
+    return sorted(done, key=lambda one: order[one.arn, one.key])
+
+
+def _ended(change: Change, error: str | None) -> Change:
+    return replace(change, error=error) if error else replace(change, is_done=True)
+
+
+def _tags_now(aws: Aws, resource: Resource, region: str) -> Mapping[str, str]:
+    if own_tags.can_read(resource.type):
+        return own_tags.read(aws, region, resource.arn, resource.type)
+    return dict(tagging_api.of_arns(aws, region, [resource.arn])).get(resource.arn, {})
+
+
+type _Call = tuple[str, str, dict[str, object]]
+
+
+def _own_call(resource: Resource, tags: Mapping[str, str]) -> _Call | None:
+    """The service's own call to tag a resource; None where the tagging API does it."""
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    name = resource.arn.rsplit("/", 1)[-1]
+    if resource.type.startswith("AWS::ElasticBeanstalk::"):
+        request: dict[str, object] = {"ResourceArn": resource.arn, "TagsToAdd": pairs}
+        return "elasticbeanstalk", "update_tags_for_resource", request
+    match resource.type:
+        case "AWS::IAM::Role":
+            return "iam", "tag_role", {"RoleName": name, "Tags": pairs}
+        case "AWS::IAM::InstanceProfile":
+            return "iam", "tag_instance_profile", {"InstanceProfileName": name, "Tags": pairs}
+        case "AWS::IAM::ManagedPolicy":
+            return "iam", "tag_policy", {"PolicyArn": resource.arn, "Tags": pairs}
+        case _:
+            return None
+
+
+def _called(
+    aws: Aws, region: str, service: str, operation: str, request: dict[str, object]
+) -> str | None:
+    try:
+        aws.call(service, region, operation, **request)
+    except CallError as err:
+        return str(err)
+    return None
+
+
+def _tag(aws: Aws, region: str, arns: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Tag several resources alike, and return what went wrong by ARN: the answer is 200 anyway."""
+    try:
+        answer = aws.call(
+            "resourcegroupstaggingapi",
+            region,
+            "tag_resources",
+            ResourceARNList=list(arns),
+            Tags=dict(tags),
+        )
+    except CallError as err:
+        return dict.fromkeys(arns, str(err))
+    return {
+        arn: f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
+        for arn, failed in (answer.get("FailedResourcesMap") or {}).items()
+    }
+
+
+def _drift(resource: Resource, key: str) -> str | None:
+    """What an added tag means for the template that a resource comes from."""
+    if resource.route is TagRoute.API:
+        return None
+    if resource.logical_id is not None:
+        if key in TEMPLATE_KEYS:
+            return "the template sets this tag: it is back where it was"
+        return "the template does not set this tag: CloudFormation calls it drift until it does"
+    if Source.ENVIRONMENT in resource.sources or Source.TAGGING_API in resource.sources:
+        return "Elastic Beanstalk made this resource, and makes it anew without the tag"
+    return None
+
+
+def keys_of(changes: Iterable[Change], arn: str) -> tuple[str, ...]:
+    """The keys that were really added to a resource."""
+    return tuple(one.key for one in changes if one.arn == arn and one.is_done)
