@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from rollback.calls import RefusedError, call
 
@@ -38,7 +37,7 @@ class Bundles:
             self._client.copy_object,
             Bucket=self.bucket,
             Key=target,
-            CopySource=f"{bucket}/{quote(key)}",
+            CopySource={"Bucket": bucket, "Key": key},
         )
         return target
 

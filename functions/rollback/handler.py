@@ -20,7 +20,7 @@ from rollback.script import DurableScript, Script
 from rollback.sweep import Swept, sweep
 from rollback.wiring import open_desk, parse_settings, read_settings
 from rollback.workflow import watch
-from trellis.observability import logger, metrics
+from trellis.observability import count, logger, metrics
 
 
 @durable_execution
@@ -40,6 +40,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except BadOrderError as wrong:
         logger.error("not understood", reason=str(wrong))
         ended = {"outcome": "not understood", "reason": str(wrong)}
+    count("ExecutionsEnded")
     metrics.flush_metrics()
     return ended
 

@@ -100,6 +100,27 @@ def judge_log_streams() -> None:
     iam_actions.extract_resource_arn = extract
 
 
+def judge_event_sources() -> None:
+    """Judge PutEvents on the source that its entries name (events:source).
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+    """
+    from ministack.core import iam_actions
+
+    others = iam_actions.request_tag_context
+
+    def context(service: str, action: str, body: bytes, params: Mapping[str, Any]) -> Any:
+        found = others(service, action, body, params)
+        if action != "events:PutEvents":
+            return found
+        entries = json.loads(body or b"{}").get("Entries", [])
+        sources = sorted({str(entry.get("Source", "")) for entry in entries})
+        # Entries of several sources match no single one.
+        return {**found, "events:source": sources[0] if len(sources) == 1 else sources}
+
+    iam_actions.request_tag_context = context
+
+
 def record_decisions(cloud: MiniStackCloud) -> None:
     """Keep every IAM decision on a request in the decision log."""
     from ministack.core import iam_evaluator, responses

@@ -20,19 +20,21 @@ class Bus:
 
         PutEvents answers 200 for entries it refused
         (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html), so the
-        entry itself is looked at. Raises BusError for a refusal.
+        entry itself is looked at. Raises BusError for a refusal, and where nothing answers.
         """
-        answer = self._client.put_events(
-            Entries=[
-                {
-                    "Source": SOURCE,
-                    "DetailType": event.detail_type.value,
-                    "Detail": json.dumps(event.to_detail(), ensure_ascii=False),
-                    "Resources": list(resources),
-                    "Time": event.at,
-                }
-            ]
-        )
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        written = {
+            "Source": SOURCE,
+            "DetailType": event.detail_type.value,
+            "Detail": json.dumps(event.to_detail(), ensure_ascii=False),
+            "Resources": list(resources),
+            "Time": event.at,
+        }
+        try:
+            answer = self._client.put_events(Entries=[written])
+        except (BotoCoreError, ClientError) as err:
+            raise BusError(f"the event bus did not answer: {err}") from err
         entry = answer["Entries"][0]
         if answer.get("FailedEntryCount") or "EventId" not in entry:
             raise BusError(

@@ -823,9 +823,13 @@ def _head_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803
     return {}
 
 
-def _copy_object(world: World, Bucket: str, Key: str, CopySource: str) -> Any:  # noqa: N803
-    bucket, _, key = CopySource.partition("/")
-    if (bucket, key) not in world.objects:
+def _copy_object(
+    world: World,
+    Bucket: str,  # noqa: N803
+    Key: str,  # noqa: N803
+    CopySource: dict[str, str],  # noqa: N803
+) -> Any:
+    if (CopySource["Bucket"], CopySource["Key"]) not in world.objects:
         raise refused("NoSuchKey", "The specified key does not exist.", 404)
     world.objects.add((Bucket, Key))
     return {}
