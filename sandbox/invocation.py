@@ -150,18 +150,11 @@ class Invocation:
             self._record(self._settings.on_failure, condition, attempt)
         if self._settings.dead_letter:
             error = attempt.payload if isinstance(attempt.payload, Mapping) else {}
-            attributes = {
-                "RequestID": {"DataType": "String", "StringValue": self._request_id},
-                "ErrorCode": {
-                    "DataType": "Number",
-                    "StringValue": "429" if attempt.ending is Ending.THROTTLED else "200",
-                },
-                # Lambda keeps the first kilobyte of the message.
-                "ErrorMessage": {
-                    "DataType": "String",
-                    "StringValue": str(error.get("errorMessage") or "Unknown error")[:1024],
-                },
-            }
+            attributes = dead_letter_attributes(
+                self._request_id,
+                "429" if attempt.ending is Ending.THROTTLED else "200",
+                error.get("errorMessage"),
+            )
             self._outside.bury(self._settings.dead_letter, self._event, attributes)
 
     def _record(self, destination: str, condition: str, attempt: Attempt) -> None:
@@ -183,3 +176,17 @@ class Invocation:
         if self._runs:
             record |= {"responseContext": response, "responsePayload": attempt.payload}
         self._outside.send_record(destination, record)
+
+
+def dead_letter_attributes(
+    request_id: str, error_code: str, message: str | None
+) -> dict[str, dict[str, str]]:
+    """What Lambda writes on a dead letter; it keeps the first kilobyte of the message."""
+    return {
+        "RequestID": {"DataType": "String", "StringValue": request_id},
+        "ErrorCode": {"DataType": "Number", "StringValue": error_code},
+        "ErrorMessage": {
+            "DataType": "String",
+            "StringValue": str(message or "Unknown error")[:1024],
+        },
+    }

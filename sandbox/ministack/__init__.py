@@ -17,7 +17,12 @@ from sandbox.ministack.cloudformation import (
 )
 from sandbox.ministack.hooks import HOOKS, PINNED, HookMissingError, check_hooks
 from sandbox.ministack.server import application, settings
-from sandbox.ministack.services import judge_log_streams, record_decisions, serve_service
+from sandbox.ministack.services import (
+    judge_event_sources,
+    judge_log_streams,
+    record_decisions,
+    serve_service,
+)
 
 __all__ = [
     "HOOKS",
@@ -29,6 +34,7 @@ __all__ = [
     "check_hooks",
     "current_scope",
     "in_context",
+    "judge_event_sources",
     "judge_log_streams",
     "name_resources_by_region",
     "offer_resource_type",

@@ -16,6 +16,7 @@ from sandbox.ministack.cloudformation import (
     offer_resource_type,
     tag_by_schema,
 )
+from sandbox.ministack.durable import Durable
 from sandbox.ministack.events import Events, PipelineStarter
 from sandbox.ministack.functions import Functions
 from sandbox.ministack.keys import Keys
@@ -49,6 +50,7 @@ class Behaviours:
         self.control = Control(self.events.faults, self.events.refuse, self.mail, environments)
         self.tagging = Tagging(cloud, self.timers, tagged or {})
         self.functions = Functions(cloud, self.timers, state, interpreters)
+        self.durable = Durable(cloud, self.timers, self.events.bury)
 
     def install(self) -> None:
         """Put every behaviour in place."""
@@ -62,6 +64,7 @@ class Behaviours:
         self.monitoring.install()
         self.keys.install()
         self.functions.install()
+        self.durable.install()
         self.tagging.install()
         accept_metric_math()
         for name, resource_type in resource_types().items():

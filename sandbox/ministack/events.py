@@ -35,6 +35,7 @@ from sandbox.invocation import (
 )
 from sandbox.ministack import judge
 from sandbox.ministack.cloud import MiniStackCloud, current_scope, in_scope
+from sandbox.ministack.durable import NOT_QUALIFIED, is_durable
 from sandbox.service import ApiError
 from sandbox.timers import Timers
 
@@ -322,7 +323,9 @@ class Events:
         record, config = lambda_svc._effective_func_record_for_qualifier(function, qualifier)
         if record is None:
             raise no_resource(arn)
-        self.invoke_async(
+        if is_durable(record) and not qualifier:
+            raise DeliveryError("INVALID_PARAMETER", NOT_QUALIFIED)
+        lambda_svc.invoke_async_with_retry(
             {**record, "config": {**config, "FunctionArn": arn}},
             json.loads(payload),
         )
@@ -434,7 +437,7 @@ class Events:
             self._to_destination(scope, role_arn, destination, json.dumps(record), None, dimensions)
 
         def bury(target: str, event: Any, attributes: Mapping[str, Mapping[str, str]]) -> None:
-            self._to_destination(scope, role_arn, target, json.dumps(event), attributes, dimensions)
+            self.bury(scope, config, target, event, attributes)
 
         def count(metric: str) -> None:
             self._cloud.metric(scope, "AWS/Lambda", metric, 1.0, dimensions)
@@ -451,6 +454,20 @@ class Events:
         )
         # A function may run for minutes: it has a thread of its own.
         self._cloud.start(f"invoke-{name}", invocation.attempt)
+
+    def bury(
+        self,
+        scope: Scope,
+        config: Mapping[str, Any],
+        target: str,
+        event: Any,
+        attributes: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Send a function's event, as it came, to its dead-letter queue or topic."""
+        dimensions = {"FunctionName": config["FunctionName"]}
+        self._to_destination(
+            scope, config["Role"], target, json.dumps(event), attributes, dimensions
+        )
 
     def _to_destination(
         self,
@@ -496,7 +513,9 @@ class Events:
         record, config, _ = lambda_svc._get_func_record_for_ref(arn)
         if record is None or config is None:
             raise no_resource(arn)
-        self.invoke_async({**record, "config": {**config, "FunctionArn": arn}}, json.loads(body))
+        lambda_svc.invoke_async_with_retry(
+            {**record, "config": {**config, "FunctionArn": arn}}, json.loads(body)
+        )
 
     def _put_destination(self, scope: Scope, bus_arn: str, body: str) -> None:
         from ministack.services import eventbridge

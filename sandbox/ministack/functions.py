@@ -331,7 +331,7 @@ class Functions:
             return create(data)
 
         def update_config(name: str, data: dict[str, Any]) -> Any:
-            wrong = refusal(data, name)
+            wrong = refusal(data, name) or _late_durability(name, data)
             if wrong:
                 return responses.error_response_json("InvalidParameterValueException", wrong, 400)
             return update(name, data)
@@ -355,11 +355,25 @@ class Functions:
             physical_id: str, old: dict[str, Any], new: dict[str, Any], *more: Any, **named: Any
         ) -> Any:
             checked(new, physical_id)
+            wrong = _late_durability(physical_id, new)
+            if wrong:
+                raise ValueError(f"{wrong} (Service: Lambda, Status Code: 400)")
             made = change(physical_id, old, new, *more, **named)
             _complete(made[0], new)
             return made
 
         handler["create"], handler["update"] = create_type, update_type
+
+
+def _late_durability(name: str, given: Mapping[str, Any]) -> str | None:
+    """Why a function cannot become durable: "You can only enable durable execution when creating a
+    function" (https://docs.aws.amazon.com/lambda/latest/dg/durable-configuration.html)."""
+    from ministack.services import lambda_svc
+
+    function = lambda_svc._functions.get(name)
+    if function and given.get("DurableConfig") and not function["config"].get("DurableConfig"):
+        return "DurableConfig can only be set when the function is created."
+    return None
 
 
 def _complete(name: str, properties: Mapping[str, Any]) -> None:
