@@ -163,6 +163,7 @@ def assemble(
     ):
         for name, resource_type in offered.items():
             ministack.offer_resource_type(name, resource_type)
+    ministack.judge_event_sources()
     ministack.judge_log_streams()
     ministack.record_decisions(cloud)
     ministack.name_resources_by_region()
