@@ -42,6 +42,7 @@ written as null or as an empty text. Times are ISO 8601 in UTC.
     new-findings, resolved-findings    against the last audit of the same scope
     remedied           tags added by the audit itself
     worst              up to ten findings: {arn, type, tag, problem}
+    mended             up to ten findings that are no more, written alike
     report             {bucket, key, url}, the HTML page
 """
 
@@ -323,6 +324,8 @@ class TaggingAuditCompleted:
     resolved_findings: int | None = None
     remedied: int = 0
     worst: tuple[AuditFinding, ...] = ()
+    mended: tuple[AuditFinding, ...] = ()
+    """Findings of the last audit that are no more."""
     report_bucket: str | None = None
     report_key: str | None = None
     report_url: str | None = None
@@ -344,10 +347,8 @@ class TaggingAuditCompleted:
                 "new-findings": self.new_findings,
                 "resolved-findings": self.resolved_findings,
                 "remedied": self.remedied,
-                "worst": [
-                    {"arn": one.arn, "type": one.type, "tag": one.tag, "problem": one.problem}
-                    for one in self.worst[:_MOST_WORST]
-                ],
+                "worst": _findings(self.worst),
+                "mended": _findings(self.mended),
                 "report": _present(
                     {
                         "bucket": self.report_bucket,
@@ -375,21 +376,33 @@ class TaggingAuditCompleted:
             new_findings=_whole(detail, "new-findings"),
             resolved_findings=_whole(detail, "resolved-findings"),
             remedied=int(detail.get("remedied", 0)),
-            worst=tuple(
-                AuditFinding(
-                    arn=str(one.get("arn", "")),
-                    type=str(one.get("type", "")),
-                    tag=str(one.get("tag", "")),
-                    problem=str(one.get("problem", "")),
-                )
-                for one in detail.get("worst") or ()
-                if isinstance(one, Mapping)
-            ),
+            worst=_read_findings(detail.get("worst")),
+            mended=_read_findings(detail.get("mended")),
             report_bucket=_text(report, "bucket"),
             report_key=_text(report, "key"),
             report_url=_text(report, "url"),
             at=_time(detail, "at"),
         )
+
+
+def _findings(findings: tuple[AuditFinding, ...]) -> list[dict[str, str]]:
+    return [
+        {"arn": one.arn, "type": one.type, "tag": one.tag, "problem": one.problem}
+        for one in findings[:_MOST_WORST]
+    ]
+
+
+def _read_findings(written: object) -> tuple[AuditFinding, ...]:
+    return tuple(
+        AuditFinding(
+            arn=str(one.get("arn", "")),
+            type=str(one.get("type", "")),
+            tag=str(one.get("tag", "")),
+            problem=str(one.get("problem", "")),
+        )
+        for one in (written if isinstance(written, list) else ())
+        if isinstance(one, Mapping)
+    )
 
 
 def check_schema(detail: Mapping[str, Any], what: str) -> None:

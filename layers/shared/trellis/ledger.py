@@ -23,6 +23,8 @@ order is time order.
     release#<pipeline>#<execution>  bake#<environment>              how a deployment does
     release#<pipeline>#<execution>  message#<fact>#<channel>        a message: on its way, or sent
     happening#<key>                 message#<fact>#<channel>        the same, outside of releases
+    audit#<scope>                   look#<arn>#<order>              a resource to look at again
+    audit#<scope>                   look-call                       the call for it, on its way
 
 Repeats and races are normal: whoever writes does so under a condition, and what another has
 written first is returned instead of overwritten.
@@ -43,6 +45,8 @@ SCHEMA = 1
 _RELEASE_KEPT = timedelta(days=90)
 _ROLLBACK_KEPT = timedelta(days=90)
 _CLAIM_KEPT = timedelta(days=60)
+_LOOK_KEPT = timedelta(days=7)
+_CALL_LOST = timedelta(minutes=30)
 _LABEL_KEPT = timedelta(days=760)
 """Longer than the longest rollback horizon."""
 
@@ -214,6 +218,19 @@ class Incident:
     stage: str
     key: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A resource whose tags are looked at again when its grace is over."""
+
+    scope: str
+    arn: str
+    order: str
+    """Tells the reasons to look apart, and grows with the truth: a tag event's version."""
+    due: datetime
+    tags: tuple[tuple[str, str], ...] | None = None
+    """The tags that an event named; None where nobody named any."""
 
 
 class Progress(StrEnum):
@@ -783,6 +800,60 @@ class Ledger:
                 f"the message {message.fact!r} on {message.channel} was taken over by another "
                 "sender: it may have been sent twice"
             )
+
+    # Tagging: what is looked at again.
+
+    def await_look(self, look: Look) -> None:
+        """Remember to look at a resource again; the same reason twice is one."""
+        self._table.put(
+            _stamped(
+                f"audit#{look.scope}",
+                f"look#{look.arn}#{look.order}",
+                arn=look.arn,
+                order=look.order,
+                due=_iso(look.due),
+                tags=None if look.tags is None else {key: value for key, value in look.tags},
+                expires_at=_expiry(look.due, _LOOK_KEPT),
+            )
+        )
+
+    def looks(self, scope: str) -> list[Look]:
+        """What is to be looked at again; of one resource the newest reason comes last."""
+        return [
+            Look(
+                scope=scope,
+                arn=_text(item, "arn"),
+                order=_text(item, "order"),
+                due=_time(item, "due"),
+                tags=_pairs(item, "tags") if "tags" in item else None,
+            )
+            for item in self._query(f"audit#{scope}", "look#")
+        ]
+
+    def end_look(self, look: Look) -> None:
+        """Forget just this reason to look: a newer one stays."""
+        self._table.delete(f"audit#{look.scope}", f"look#{look.arn}#{look.order}")
+
+    def call_look(self, scope: str, due: datetime, now: datetime) -> bool:
+        """Whether the caller must see to it that somebody looks; False where a call is under way.
+
+        A call that was not answered long after it was due is taken for lost.
+        """
+        call = _stamped(f"audit#{scope}", "look-call", due=_iso(due), version=1)
+        for _ in range(_TRIES):
+            standing = self._table.create(call)
+            if standing is None:
+                return True
+            if _time(_check(standing), "due") + _CALL_LOST > now:
+                return False
+            version = _whole(standing, "version") or 1
+            if self._table.replace({**call, "version": version + 1}, version):
+                return True
+        raise LedgerError(f"too many callers want a second look at the {scope}")
+
+    def answer_look(self, scope: str) -> None:
+        """The call has come: the next reason to look makes a new one."""
+        self._table.delete(f"audit#{scope}", "look-call")
 
     def _get(self, pk: str, sk: str) -> Item | None:
         item = self._table.get(pk, sk)

@@ -66,6 +66,7 @@ AUDIT = TaggingAuditCompleted(
     new_findings=1,
     resolved_findings=0,
     worst=(AuditFinding("arn:aws:s3:::b", "s3:bucket", "CostCenter", "CostCenter is missing"),),
+    mended=(AuditFinding("arn:aws:s3:::c", "s3:bucket", "Owner", "Owner is missing"),),
     report_bucket="reports",
     report_key="2026/11/24/report.html",
     report_url="https://example.com/report.html",
@@ -94,7 +95,7 @@ def test_an_audit_arrives_as_it_was_sent_with_every_verdict_counted() -> None:
     assert found.counts[Verdict.UNTAGGABLE] == 0
     assert found.counts[Verdict.NON_COMPLIANT] == 2
     assert (found.worst, found.new_findings, found.resolved_findings) == (AUDIT.worst, 1, 0)
-    assert found.report_url == AUDIT.report_url
+    assert (found.report_url, found.mended) == (AUDIT.report_url, AUDIT.mended)
 
 
 def test_what_is_unknown_is_left_out() -> None:

@@ -17,6 +17,7 @@ from trellis.ledger import (
     Incident,
     KnownGood,
     Ledger,
+    Look,
     Message,
     PastRollback,
     Progress,
@@ -247,3 +248,34 @@ def test_every_item_carries_its_schema_and_what_may_go_an_expiry() -> None:
     kept = table.get(f"environment#{PROD}", "known-good")
     assert kept is not None
     assert "expires_at" not in kept
+
+
+def look(arn: str, order: str, tags: tuple[tuple[str, str], ...] | None = None) -> Look:
+    return Look(scope="stack", arn=arn, order=order, due=NOW, tags=tags)
+
+
+def test_a_look_is_remembered_once_for_each_reason_until_it_is_over(ledger: Ledger) -> None:
+    first, second = look("arn:a", "0001"), look("arn:a", "0002", (("Owner", ""),))
+    for one in (second, first, first, look("arn:b", "0001", ())):
+        ledger.await_look(one)
+    assert ledger.looks("stack") == [first, second, look("arn:b", "0001", ())]
+    assert ledger.looks("account") == []
+    ledger.end_look(first)
+    assert [one.order for one in ledger.looks("stack")] == ["0002", "0001"]
+
+
+def test_one_caller_sees_to_it_that_somebody_looks(ledger: Ledger) -> None:
+    due = NOW + timedelta(minutes=10)
+    assert ledger.call_look("stack", due, NOW)
+    assert not ledger.call_look("stack", due, NOW)
+    assert not ledger.call_look("stack", due, due + timedelta(minutes=29))
+    assert ledger.call_look("account", due, NOW)
+    ledger.answer_look("stack")
+    assert ledger.call_look("stack", due, NOW)
+
+
+def test_a_call_for_a_look_that_was_lost_is_made_again(ledger: Ledger) -> None:
+    assert ledger.call_look("stack", NOW, NOW)
+    later = NOW + timedelta(minutes=31)
+    assert ledger.call_look("stack", later, later)
+    assert not ledger.call_look("stack", later, later)
