@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
-from operations.samconfig import Place, PlaceError, place
+from operations.samconfig import SAMCONFIG, Place, PlaceError, place
 
 BUCKETS = ("ArtifactBucketName", "ReportsBucketName", "AccessLogBucketName")
 """The outputs that name what must be empty before CloudFormation can delete it."""
@@ -156,10 +157,11 @@ def main(
 ) -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.delete", description=__doc__)
     parser.add_argument("--yes", action="store_true", help="do not ask for the stack's name")
+    parser.add_argument("--samconfig", type=Path, default=SAMCONFIG, help="another samconfig.toml")
     parser.add_argument("place", help="a section of samconfig.toml")
     options = parser.parse_args(arguments)
     try:
-        where = place(options.place)
+        where = place(options.place, options.samconfig)
         if not options.yes:
             answer = ask(
                 f"Everything of {where.stack} in {where.region} goes. Its name, to go on: "

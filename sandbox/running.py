@@ -164,15 +164,23 @@ def build(log: Path) -> None:
         _run(["sam", "build"], log, {})
 
 
-def deploy(target: Sandbox, region: str, log: Path, *overrides: str) -> dict[str, str]:
+def deploy(
+    target: Sandbox, region: str, log: Path, *overrides: str, stack: str | None = None
+) -> dict[str, str]:
     """Run `sam deploy --config-env sandbox-<region>`, and return the stack's outputs.
 
-    `overrides` are further arguments. Raises SandboxError with the last lines it printed.
+    `overrides` are further arguments, `stack` another name than the section's. Raises SandboxError
+    with the last lines it printed.
     """
     environment = f"sandbox-{region}"
+    named = ["--stack-name", stack] if stack else []
     with _locked(fcntl.LOCK_SH):
-        _run(["sam", "deploy", "--config-env", environment, *overrides], log, target.environment)
-    return target.outputs(stack_name(environment), region)
+        _run(
+            ["sam", "deploy", "--config-env", environment, *named, *overrides],
+            log,
+            target.environment,
+        )
+    return target.outputs(stack or stack_name(environment), region)
 
 
 def stack_name(config_environment: str) -> str:

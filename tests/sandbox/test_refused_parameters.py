@@ -58,7 +58,7 @@ def _is_explained(parameter: Node, value: str, said: str) -> bool:
     if "AllowedValues" in parameter:
         return all(str(allowed) in said for allowed in parameter["AllowedValues"])
     if parameter["Type"] == "Number" and not value.lstrip("-").isdigit():
-        return "number" in said
+        return "not a valid Number" in said
     return " ".join(parameter["ConstraintDescription"].split()) in said
 
 
