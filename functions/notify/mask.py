@@ -47,9 +47,9 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 # After a colon stands prose as often as a value ("InvalidToken: The token …"): a name that ends
-# with the word, and a value that does not read as one.
+# with the word, and a value that does not read as one. Between two colons stands part of an ARN.
 _SAID = re.compile(
-    rf"""({_NAME}{_KEYWORD}["']?\s?:\s?)"""
+    rf"""((?<!:){_NAME}{_KEYWORD}["']?\s?:\s?)"""
     r"""(?:"[^"\n]{3,2000}"|'[^'\n]{3,2000}'"""
     r"""|(?=[^\s"',;&<>|\[\]]{0,200}[0-9!@#$%^*+/=])[^\s"',;&<>|\[\]]{6,2000})""",
     re.IGNORECASE,

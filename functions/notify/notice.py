@@ -99,5 +99,11 @@ class Notice:
     """The stages of its release, in their order, as far as they were seen."""
     may_repeat: bool = False
 
-    def link(self, key: str) -> Link | None:
-        return next((link for link in self.links if link.key == key), None)
+    @property
+    def in_one_sentence(self) -> str:
+        """The headline, with the reason where the headline does not end in it already."""
+        if not self.failure_reason:
+            return self.headline
+        told = self.headline.rpartition(": ")[2].rstrip("…")
+        is_told = bool(told) and told in self.failure_reason
+        return self.headline if is_told else f"{self.headline}: {self.failure_reason}"

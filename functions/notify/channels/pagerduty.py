@@ -118,10 +118,7 @@ def _change(notice: Notice) -> dict[str, Any]:
 
 
 def _summary(notice: Notice) -> str:
-    said = one_line(notice.headline)
-    if notice.failure_reason:
-        said += f": {one_line(notice.failure_reason)}"
-    return cut(said, MOST_SUMMARY) or notice.severity.value
+    return cut(one_line(notice.in_one_sentence), MOST_SUMMARY) or notice.severity.value
 
 
 def _source(notice: Notice) -> str:

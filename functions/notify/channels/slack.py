@@ -23,7 +23,8 @@ MOST_FIELDS = 10
 MOST_BLOCKS = 50
 MOST_TEXT = 3000
 
-_SHORT_FACT = 120
+_SHORT_FACT = 80
+_MOST_COMMAND = 2000
 _MOST_FALLBACK = 600
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 
@@ -106,9 +107,7 @@ def _header(notice: Notice) -> dict[str, Any]:
 
 def _fallback(notice: Notice) -> str:
     """What a notification shows, where blocks are not."""
-    said = f"{MARKS[notice.severity]} {one_line(notice.headline)}"
-    if notice.failure_reason:
-        said += f": {one_line(notice.failure_reason)}"
+    said = f"{MARKS[notice.severity]} {one_line(notice.in_one_sentence)}"
     return escaped(said, _MOST_FALLBACK)
 
 
@@ -148,10 +147,10 @@ def _code(name: str, text: str) -> dict[str, Any]:
 
 
 def _next_steps(notice: Notice) -> dict[str, Any]:
-    steps = "\n".join(f"• {escaped(one_line(step), 500)}" for step in notice.next_steps[:4])
+    steps = "\n".join(f"• {escaped(one_line(step), 220)}" for step in notice.next_steps[:4])
     command = ""
     if notice.command:
-        said = escaped(one_line(notice.command), 600)
+        said = escaped(one_line(notice.command), _MOST_COMMAND)
         command = f"\n```\n{said}\n```"
     return _section(f"*What to do next*\n{steps}{command}".strip())
 

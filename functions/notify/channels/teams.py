@@ -31,6 +31,8 @@ _COLORS = {
 _MOST_ACTIONS = 6
 _MOST_FACTS = 16
 _LONGEST_NAME = 100
+_MOST_COMMAND = 2000
+"""Enough for any of ours: one that is cut cannot be pasted."""
 _BUDGETS = (2000, 1000, 400, 150, 60)
 """Bytes for one text; the first under which the whole card fits."""
 
@@ -75,7 +77,7 @@ def _message(notice: Notice, budget: int, *, most_actions: int = _MOST_ACTIONS) 
         body.append(_title("What to do next"))
         body += [_line("", f"• {_text(step, budget)}") for step in notice.next_steps[:4]]
         if notice.command:
-            body.append(_code(_text(notice.command, budget)))
+            body.append(_code(_text(notice.command, _MOST_COMMAND)))
     if notice.log_tail:
         of = f" of {_text(notice.log_source, 100)}" if notice.log_source else ""
         body.append(_title(f"The end of the log{of}"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from notify import links
+from notify.compose.change import in_one_line
 from notify.compose.parts import in_region, place, shown, stage_key, tier_of
-from notify.happening import Origin, OwnHappening
+from notify.happening import Change, Origin, OwnHappening
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Tier
-from notify.wording import counted, moment, one_line
+from notify.wording import counted, moment
 from trellis.events import (
+    AuditFinding,
     BakeState,
     BakeStateChange,
     Revision,
@@ -122,10 +126,10 @@ def _rollback_steps(event: RollbackStateChange) -> tuple[str, ...]:
 
 
 def _version(revision: Revision) -> str:
-    name = revision.revision or revision.version_label or "an unknown version"
-    about = f" {one_line(revision.summary)}" if revision.summary else ""
-    label = revision.version_label
-    return f"{name}{about}" + (f" (label {label})" if label and label != name else "")
+    """Code by the name people know it by: its commit, else the label it was deployed under."""
+    if revision.revision is None and revision.summary is None:
+        return revision.version_label or "an unknown version"
+    return in_one_line(Change(revision=revision.revision, summary=revision.summary))
 
 
 _BAKE_WORDS = {
@@ -212,6 +216,10 @@ def _audit_headline(event: TaggingAuditCompleted, origin: Origin) -> str:
     return f"Tags to mend: {counted(event.findings, 'finding')} in {where}{new}"
 
 
+def _listed(findings: Sequence[AuditFinding]) -> str:
+    return "\n".join(shown(f"{one.problem}: {one.arn}") or "" for one in findings)
+
+
 def _audit_facts(event: TaggingAuditCompleted, origin: Origin) -> tuple[Fact, ...]:
     total = sum(event.counts.values())
     facts = [
@@ -226,8 +234,9 @@ def _audit_facts(event: TaggingAuditCompleted, origin: Origin) -> tuple[Fact, ..
     if event.remedied:
         facts.append(Fact("Tags added by the audit", str(event.remedied)))
     if event.worst:
-        lines = [f"{one.problem}: {one.arn}" for one in event.worst]
-        facts.append(Fact("Worst", "\n".join(shown(line) or "" for line in lines)))
-    if event.regions:
+        facts.append(Fact("Findings", _listed(event.worst)))
+    if event.mended:
+        facts.append(Fact("No longer wrong", _listed(event.mended)))
+    if len(event.regions) > 1:
         facts.append(Fact("Regions", ", ".join(event.regions)))
     return (*facts, *place(origin))

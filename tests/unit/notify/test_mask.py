@@ -55,7 +55,7 @@ def test_keeps_the_words_around_a_credential(text: str, shown: str) -> None:
         "token: The thing",
         "Deployment <ID> failed",
         "https://console.aws.amazon.com/codepipeline/home#/view/shop/approve",
-        "arn:aws:secretsmanager:us-east-1:123456789012:secret:chat",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-Ab12Cd",
         "python -m unittest: exit status 1",
         "8c1f2e9d4b7a6053c8e1f2a9d4b7a6053c8e1f2a Show the delivery date",
     ],
