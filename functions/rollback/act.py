@@ -485,7 +485,7 @@ def _proven(desk: Desk, case: Case, good: Good, before: _Proof) -> _Proof:
     is_everywhere = bool(look.instances) and len(running) == len(look.instances)
     is_well = _is_well(look, case.baseline)
     lines = (
-        f"{len(running)} of {len(look.instances)} instances of {environment} run {good.revision}",
+        f"{len(running)} of {len(look.instances)} instances of {environment} run {good.name}",
         f"Health now: {look.health.value}",
     )
     return replace(

@@ -96,9 +96,14 @@ def _at_the_end(bake: Bake) -> Bake:
         return ended(
             bake, Verdict.UNPROVEN, f"its health is {known[-1].health.value}, but {because}"
         )
-    minutes = max(1, round((last.at - bake.began).total_seconds() / 60))
-    plural = "s" if minutes > 1 else ""
-    return ended(bake, Verdict.HEALTHY, f"it did well for {minutes} minute{plural}")
+    return ended(bake, Verdict.HEALTHY, f"it did well for {_spoken(last.at - bake.began)}")
+
+
+def _spoken(time: timedelta) -> str:
+    """`45 seconds`, `1 minute`, `10 minutes`."""
+    seconds = round(time.total_seconds())
+    number, unit = (seconds, "second") if seconds < 60 else (round(seconds / 60), "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def ended(bake: Bake, verdict: Verdict, reason: str) -> Bake:

@@ -48,6 +48,19 @@ class Health(StrEnum):
         return _BADNESS.get(self)
 
 
+_DEFAULT_SUMMARY = "Amazon S3 version id:"
+
+
+def named(revision: str | None, summary: str | None) -> str:
+    """A revision as people know it: the first words of its message, and enough of its id."""
+    short = revision if revision is None or len(revision) <= 12 else revision[:8]
+    first = (summary or "").strip().partition("\n")[0].strip()
+    if not first or first.startswith(_DEFAULT_SUMMARY):
+        return short or "an unknown version"
+    words = first if len(first) <= 60 else f"{first[:59].rstrip()}…"
+    return f"{words} ({short})" if short else words
+
+
 _BADNESS = {Health.OK: 0, Health.INFO: 0, Health.WARNING: 1, Health.DEGRADED: 2, Health.SEVERE: 3}
 
 
@@ -211,6 +224,11 @@ class Good:
     """Its bundle's copy is there: a version can be registered anew."""
     stage_problem: str | None = None
     """Why RollbackStage cannot take its execution as target; None where it can."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return named(self.revision, self.summary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

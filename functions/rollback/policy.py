@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rollback.facts import Cause, Consent, Facts, Good
+from rollback.facts import Cause, Consent, Facts, Good, named
 from rollback.settings import EnvironmentSettings
 from trellis.events import RollbackMode, RollbackRoute
 
@@ -125,7 +125,8 @@ def rolled_back_before(
     if bad is None or bad not in known:
         return None
     return _escalate(
-        f"{bad} was rolled back from {facts.name} before and was deployed again: {_why(facts)}"
+        f"{named(bad, facts.summary)} was rolled back from {facts.name} before and was deployed "
+        f"again: {_why(facts)}"
     )
 
 
@@ -178,7 +179,7 @@ def known_good_is_newer(
     if facts.good is None or facts.good.since <= facts.deployment.started:
         return None
     return _escalate(
-        f"the known-good {facts.good.revision} is newer than this deployment: {_why(facts)}"
+        f"the known-good {facts.good.name} is newer than this deployment: {_why(facts)}"
     )
 
 
@@ -191,12 +192,11 @@ def known_good_is_everywhere(
         return None
     if facts.is_good_everywhere:
         return _escalate(
-            f"every instance of {facts.name} already runs the known-good {good.revision}: "
-            f"{_why(facts)}"
+            f"every instance of {facts.name} already runs the known-good {good.name}: {_why(facts)}"
         )
     if good.revision == facts.revision:
         return _escalate(
-            f"the known-good version of {facts.name} is this very {good.revision}: {_why(facts)}"
+            f"the known-good version of {facts.name} is this very {good.name}: {_why(facts)}"
         )
     return None
 
@@ -207,7 +207,7 @@ def known_good_is_quarantined(
     """What was found bad is no way back."""
     if facts.good is None or facts.good.revision not in facts.quarantined:
         return None
-    return _escalate(f"the known-good {facts.good.revision} is in quarantine: {_why(facts)}")
+    return _escalate(f"the known-good {facts.good.name} is in quarantine: {_why(facts)}")
 
 
 def bundle_is_gone(facts: Facts, settings: EnvironmentSettings, now: datetime) -> Decision | None:
@@ -216,7 +216,7 @@ def bundle_is_gone(facts: Facts, settings: EnvironmentSettings, now: datetime) -
     if good is None or good.is_registered or good.is_copied or _takes_stage(facts, good):
         return None
     return _escalate(
-        f"the bundle of the known-good {good.revision} is gone from every place: {_why(facts)}"
+        f"the bundle of the known-good {good.name} is gone from every place: {_why(facts)}"
     )
 
 
@@ -326,7 +326,7 @@ def _with_plan(facts: Facts, action: Action, beginning: str) -> Decision:
     if good is None:
         return _escalate(f"there is no version to go back to: {_why(facts)}")
     route, because = _route(facts, good)
-    plan = f"{facts.name} goes back to {good.revision} by {route.value}{because}"
+    plan = f"{facts.name} goes back to {good.name} by {route.value}{because}"
     return Decision(action, f"{beginning}{plan}", good, route)
 
 

@@ -85,8 +85,7 @@ def bake_event(
 
 def evidence_of(facts: Facts, baseline: Baseline, looks: tuple[str, ...]) -> tuple[str, ...]:
     """What the judgement rests on, the strongest first."""
-    lines = [*looks]
-    lines += [f"Elastic Beanstalk says: {cause}" for cause in facts.look.causes[:3]]
+    lines = [*looks[-4:]]
     labels: dict[str, int] = {}
     for one in facts.look.instances:
         name = one.version_label or "nothing known"
@@ -95,6 +94,7 @@ def evidence_of(facts: Facts, baseline: Baseline, looks: tuple[str, ...]) -> tup
         shown = ", ".join(f"{count} run {label}" for label, count in sorted(labels.items()))
         lines.append(f"{len(facts.look.instances)} instances: {shown}")
     lines.append(before(baseline))
+    lines += [f"Elastic Beanstalk says: {cause}" for cause in facts.look.causes[:3]]
     return tuple(lines)
 
 

@@ -124,7 +124,7 @@ class Release:
     """What a person uploads: the code's behaviour and its words."""
 
     revision: str
-    summary: str = "a change"
+    summary: str = ""
     is_bad: bool = False
     turns_bad_after: timedelta | None = None
     fails: bool = False
