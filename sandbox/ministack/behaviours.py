@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sandbox.control import Control, Environments
 from sandbox.inbox import Inbox
+from sandbox.ministack.buckets import complete_buckets, keep_full_buckets
 from sandbox.ministack.cloud import MiniStackCloud
 from sandbox.ministack.cloudformation import (
     complete_tables,
     complete_topics,
     judge_properties,
-    keep_full_buckets,
     offer_resource_type,
     tag_by_schema,
 )
@@ -58,6 +58,7 @@ class Behaviours:
 
         app.app = self.control.around(app.app)
         self.events.install()
+        complete_buckets()
         complete_tables()
         complete_topics()
         self.mail.install()

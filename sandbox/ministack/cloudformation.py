@@ -6,7 +6,6 @@ import copy
 import json
 import uuid
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from sandbox import schemas
@@ -261,28 +260,6 @@ def _known(value: Any, resources: set[str], known: tuple[Any, ...]) -> Any:
             return schemas.UNKNOWN  # the engine says itself what is wrong, in its turn
     resolved = {key: _known(item, resources, known) for key, item in value.items()}
     return {key: item for key, item in resolved.items() if item is not engine._NO_VALUE}
-
-
-def keep_full_buckets() -> None:
-    """Fail to delete a bucket that holds any object, version or delete marker, as on AWS."""
-    from ministack.services import s3
-    from ministack.services.cloudformation import provisioners
-
-    handler = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
-    delete = handler["delete"]
-
-    def delete_bucket(name: str, properties: Mapping[str, Any]) -> None:
-        status, _, body = s3._delete_bucket(name)[:3]
-        if status == HTTPStatus.CONFLICT:
-            raise ResourceFailedError(
-                "The bucket you tried to delete is not empty. You must delete all versions in the "
-                f"bucket. (Service: S3, Status Code: 409, Request ID: {uuid.uuid4().hex[:16]})"
-            )
-        if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.NOT_FOUND:
-            raise ResourceFailedError(body.decode())
-        delete(name, properties)
-
-    handler["delete"] = delete_bucket
 
 
 _TOPIC_ATTRIBUTES = {

@@ -90,6 +90,15 @@ class Events:
         eventbridge._invoke_target = self.invoke_target
         lambda_svc.invoke_async_with_retry = self.invoke_async
         dispatch, fire = eventbridge._dispatch_event, s3._fire_s3_event
+        settings_of = lambda_svc._event_invoke_config
+
+        def event_invoke_config(function: dict[str, Any], qualifier: str | None) -> Any:
+            # No qualifier and $LATEST name the same settings.
+            if qualifier in (None, "", "$LATEST"):
+                return settings_of(function, None) or settings_of(function, "$LATEST")
+            return settings_of(function, qualifier)
+
+        lambda_svc._event_invoke_config = event_invoke_config
 
         def dispatch_event(event: dict[str, Any], view: Any = None) -> None:
             version = _object_version.get()

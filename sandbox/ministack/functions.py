@@ -208,7 +208,10 @@ class Functions:
             wrong = self._mapping_refusal(properties)
             if wrong:
                 raise ValueError(f"{wrong} (Service: Lambda, Status Code: 400)")
-            return make(logical_id, properties, *more)
+            made = make(logical_id, properties, *more)
+            tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or ()}
+            lambda_svc._esms[made[0]]["Tags"] = tags
+            return made
 
         handler["create"] = create_type
 

@@ -261,3 +261,64 @@ def test_inline_policies_of_queue_topic_and_role(local: Local) -> None:
     topic = local.client("sns").get_topic_attributes(TopicArn=local.arn("sns", "inline"))
     assert json.loads(topic["Attributes"]["Policy"]) == document
     assert local.client("iam").list_role_policies(RoleName="inline")["PolicyNames"] == ["p"]
+
+
+def test_a_bucket_is_what_the_template_says_and_what_it_says_no_more_goes(local: Local) -> None:
+    name = f"whole-{local.account}"
+    key = local.client("kms").create_key()["KeyMetadata"]["Arn"]
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    whole = resource(
+        "AWS::S3::Bucket",
+        BucketName=name,
+        BucketEncryption={
+            "ServerSideEncryptionConfiguration": [
+                {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_default}
+            ]
+        },
+        LifecycleConfiguration={
+            "Rules": [
+                {
+                    "Id": "old",
+                    "Status": "Enabled",
+                    "Prefix": "x/",
+                    "ExpirationInDays": "30",
+                    "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+                }
+            ]
+        },
+        LoggingConfiguration={"DestinationBucketName": name, "LogFilePrefix": "log/"},
+        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        NotificationConfiguration={"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+        Tags=[{"Key": "Owner", "Value": "us"}],
+    )
+    tags = [{"Key": "Environment", "Value": "test"}]
+    create(local, "whole", {"Resources": {"Bucket": whole}}, Tags=tags)
+    assert settle(local, "whole") == "CREATE_COMPLETE", reasons(local, "whole")
+    s3 = local.client("s3")
+    [rule] = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == by_default
+    assert rule["BucketKeyEnabled"] is True
+    [rule] = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    assert (rule["ID"], rule["Filter"]["Prefix"]) == ("old", "x/")
+    assert rule["Expiration"] == {"Days": 30}
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 7
+    logging = s3.get_bucket_logging(Bucket=name)["LoggingEnabled"]
+    assert (logging["TargetBucket"], logging["TargetPrefix"]) == (name, "log/")
+    [owner] = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+    assert owner["ObjectOwnership"] == "BucketOwnerEnforced"
+    assert "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=name)
+    found = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+    assert found.items() >= {"Owner": "us", "Environment": "test"}.items()
+    s3.put_object(Bucket=name, Key="x", Body=b"")
+    assert s3.head_object(Bucket=name, Key="x")["SSEKMSKeyId"] == key
+
+    bare = resource("AWS::S3::Bucket", BucketName=name)
+    local.client("cloudformation").update_stack(
+        StackName="whole", TemplateBody=json.dumps({"Resources": {"Bucket": bare}}), Tags=tags
+    )
+    assert settle(local, "whole") == "UPDATE_COMPLETE", reasons(local, "whole")
+    with pytest.raises(ClientError, match="NoSuchLifecycleConfiguration"):
+        s3.get_bucket_lifecycle_configuration(Bucket=name)
+    [rule] = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=name)
