@@ -30,7 +30,7 @@ def web_links(found: Sequence[Link]) -> list[Link]:
 def execution(region: str, pipeline: str, execution_id: str) -> str:
     """The very execution, with its timeline."""
     return (
-        f"{_pipeline(region, pipeline)}/executions/{quote(execution_id, safe=':')}"
+        f"{_pipeline(region, pipeline)}/executions/{_part(execution_id, ':')}"
         f"/timeline?region={_query(region)}"
     )
 
@@ -43,8 +43,8 @@ def pipeline(region: str, name: str) -> str:
 def build(region: str, project: str, build_id: str) -> str:
     """One build; `build_id` is `project:uuid`."""
     return (
-        f"https://{console_host(region)}/codesuite/codebuild/projects/{quote(project, safe='')}"
-        f"/build/{quote(build_id, safe='')}/?region={_query(region)}"
+        f"https://{console_host(region)}/codesuite/codebuild/projects/{_part(project)}"
+        f"/build/{_part(build_id)}/?region={_query(region)}"
     )
 
 
@@ -52,7 +52,7 @@ def alarm(region: str, name: str) -> str:
     """One alarm with its graph."""
     return (
         f"https://{console_host(region)}/cloudwatch/home?region={_query(region)}"
-        f"#alarmsV2:alarm/{quote(name, safe='')}"
+        f"#alarmsV2:alarm/{_part(name)}"
     )
 
 
@@ -60,13 +60,18 @@ def application(region: str, name: str) -> str:
     """An Elastic Beanstalk application with its environments: they are linked by id alone."""
     return (
         f"https://{console_host(region)}/elasticbeanstalk/home?region={_query(region)}"
-        f"#/application/overview?applicationName={quote(name, safe='')}"
+        f"#/application/overview?applicationName={_part(name)}"
     )
 
 
 def _pipeline(region: str, name: str) -> str:
-    return f"https://{console_host(region)}/codesuite/codepipeline/pipelines/{quote(name, safe='')}"
+    return f"https://{console_host(region)}/codesuite/codepipeline/pipelines/{_part(name)}"
+
+
+def _part(text: str, safe: str = "") -> str:
+    """One part of an address; half a character, which JSON can carry, becomes a question mark."""
+    return quote(text, safe=safe, errors="replace")
 
 
 def _query(region: str) -> str:
-    return quote(region, safe="")
+    return _part(region)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notify import links
 from notify.wording import clean, counted, cut, cut_bytes, listed, one_line, width
 
 ANY_TEXT = st.text(st.characters(), max_size=400)
@@ -69,3 +70,7 @@ def test_lists_names_as_people_do(names: list[str], said: str) -> None:
 
 def test_counts_as_people_do() -> None:
     assert [counted(number, "failure") for number in (1, 2)] == ["1 failure", "2 failures"]
+
+
+def test_half_a_character_in_a_name_still_makes_a_link() -> None:
+    assert "pipelines/shop%3F/" in links.execution("us-east-1", "shop\ud800", "1")
