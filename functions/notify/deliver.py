@@ -136,6 +136,8 @@ def _summed_up(failures: Sequence[tuple[Channel, DeliveryError]]) -> DeliveryErr
 
 
 def _deliver_to(sender: Sender, notice: Notice, told: Told, desk: Desk) -> None:
+    if desk.now() + 2 * _MARGIN > desk.deadline:
+        raise RefusedError("this invocation has no time left for it", 0.0)
     message = _taken_on(sender.channel, told, desk)
     if message is None:
         return

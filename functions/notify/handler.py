@@ -13,6 +13,9 @@ from notify.recognise import recognise
 from trellis.errors import LedgerError
 from trellis.observability import count, logger, metrics
 
+_LEAST_MILLIS = 20_000
+"""What one message takes when every channel and every question is slow."""
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Tell people what the events of an invocation mean to them.
@@ -27,6 +30,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     failed = []
     for parcel in parcels:
         try:
+            _begin(parcel, context)
             _tell(parcel, config, context)
         except Exception as err:  # the other messages of the batch must not suffer
             logger.exception("not told", message_id=parcel.message_id, received=parcel.received)
@@ -39,6 +43,15 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     count("EventsHandled", len(parcels))
     metrics.flush_metrics()
     return {"batchItemFailures": failed} if is_batch(event) else {}
+
+
+def _begin(parcel: Parcel, context: Any) -> None:
+    """Raise BusyError where too little of the invocation is left for another message."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    if parcel.message_id is not None and remaining is not None and remaining() < _LEAST_MILLIS:
+        from notify.deliver import BusyError
+
+        raise BusyError("this invocation has no time left for it")
 
 
 @cache

@@ -110,6 +110,8 @@ class ReleaseEvent:
     """CodePipeline's trigger type, `CreatePipeline`, or the Git provider."""
     trigger_detail: str | None = None
     change: Change | None = None
+    began: datetime | None = None
+    """When the pipeline, stage or action began, in events of these years."""
     failed_actions: tuple[FailedAction, ...] = ()
     """Only CodeStar notifications name them in the event."""
 

@@ -269,6 +269,17 @@ def change(event: ReleaseEvent, story: Story) -> Change | None:
     )
 
 
+_ROLLBACKS = ("ManualRollback", "AutomatedRollback")
+
+
+def is_rollback(event: ReleaseEvent, story: Story) -> bool:
+    """Whether the execution brings back what was there before: RollbackStage makes one of its own.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html
+    """
+    return story.is_rollback or trigger(event, story) in _ROLLBACKS
+
+
 def true_occasion(event: ReleaseEvent, story: Story) -> Occasion:
     """What an event tells in the light of its release.
 

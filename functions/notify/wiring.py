@@ -25,6 +25,7 @@ _EMAILS_A_SECOND = 4
 """Two workers at most: together they stay below SNS's ten e-mails a second for an account."""
 
 _ASKING_SECONDS = 2
+_LEDGER_SECONDS = 2
 _SECRET_KEPT_SECONDS = 300
 _SHORTEST_LIFE = timedelta(seconds=30)
 
@@ -54,7 +55,11 @@ def _fittings(config: Config) -> _Fittings:
             _unanswered,
             time.monotonic,
         ),
-        ledger=Ledger(DynamoTable(clients.get("dynamodb"), config.ledger_table)),
+        ledger=Ledger(
+            DynamoTable(
+                clients.get("dynamodb", timeout_seconds=_LEDGER_SECONDS), config.ledger_table
+            )
+        ),
     )
 
 

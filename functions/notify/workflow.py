@@ -22,6 +22,7 @@ from notify.story import (
     Story,
     Verdict,
     failed_actions,
+    is_rollback,
     judge,
     names,
     occasion,
@@ -137,7 +138,7 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     at = event.origin.at or office.desk.now()
     if told is Occasion.FAILED:
         ledger.add_failed_run(_failed_run(event, story, at))
-    is_through = told is Occasion.SUCCEEDED
+    is_through = told is Occasion.SUCCEEDED and not is_rollback(event, story)
     recovered_from = len(ledger.failed_runs(event.pipeline, at)) if is_through else 0
     notice = compose(event, story, recovered_from)
     if office.has(Channel.PAGERDUTY):

@@ -20,6 +20,7 @@ from notify.story import (
     change,
     failed_actions,
     is_expired,
+    is_rollback,
     true_occasion,
 )
 from notify.wording import clean, counted, cut, listed, one_line
@@ -51,6 +52,7 @@ def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -
     `recovered_from` is the number of failed runs that a success makes good.
     """
     told = true_occasion(event, story)
+    undoes = is_rollback(event, story)
     failed = failed_actions(event, story)
     stage = event.stage or next((one.stage for one in failed if one.stage), None)
     action = event.action or (failed[0].name if len(failed) == 1 else None)
@@ -58,9 +60,10 @@ def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -
     reason = _reason(event, failed)
     logged = next((one for one in failed if one.log_tail), None)
     return Notice(
-        severity=_SEVERITIES[told],
+        severity=_severity(told, undoes=undoes),
         state=_state(told, event, failed),
-        headline=_headline(told, event, stage, travelling, failed, reason, recovered_from),
+        headline=(_rollback_headline(told, event, stage, travelling) if undoes else None)
+        or _headline(told, event, stage, travelling, failed, reason, recovered_from),
         facts=tuple(
             _what(told, event, stage, action, failed, reason, story)
             + _code(event, story, travelling)
@@ -97,6 +100,29 @@ def track(story: Story) -> tuple[Stop, ...]:
         Stop(seen.subject.removeprefix("stage/"), seen.state)
         for seen in sorted(stages, key=lambda seen: seen.at)
     )
+
+
+def _severity(told: Occasion, *, undoes: bool) -> Severity:
+    """A rollback that goes well is told by who made it; its execution is a milestone at most."""
+    if undoes and told is Occasion.SUCCEEDED:
+        return Severity.INFO
+    return _SEVERITIES[told]
+
+
+def _rollback_headline(
+    told: Occasion, event: ReleaseEvent, stage: str | None, travelling: Change | None
+) -> str | None:
+    where = in_region(event.pipeline, event.origin.region)
+    before = short(travelling) or "what ran before"
+    match told:
+        case Occasion.STARTED:
+            return f"Going back: {before} is being put back in {where}"
+        case Occasion.SUCCEEDED:
+            return f"Gone back: {before} is live again in {where}"
+        case Occasion.FAILED:
+            return f"Going back failed in {stage or 'a stage'} of {where}"
+        case _:
+            return None
 
 
 def _state(told: Occasion, event: ReleaseEvent, failed: Sequence[FailedAction]) -> str:
@@ -213,7 +239,7 @@ def _code(event: ReleaseEvent, story: Story, travelling: Change | None) -> list[
         facts.append(Fact("Commit", said))
     if event.trigger:
         facts.append(Fact("Started by", _started_by(event)))
-    elif story.is_rollback:
+    elif is_rollback(event, story):
         facts.append(Fact("Started by", "a rollback"))
     return facts
 
@@ -243,9 +269,24 @@ def _more(
         facts.append(Fact("Rollback", _ROLLBACKS.get(undone.state, undone.state.lower())))
     if recovered_from:
         facts.append(Fact("Recovered from", counted(recovered_from, "failed run")))
+    if took := _took(told, event):
+        facts.append(Fact("Took", took))
     if event.attempt > 1:
         facts.append(Fact("Attempt", str(event.attempt)))
     return facts
+
+
+def _took(told: Occasion, event: ReleaseEvent) -> str | None:
+    """How long a whole release was on its way."""
+    if told is not Occasion.SUCCEEDED or event.began is None or event.origin.at is None:
+        return None
+    minutes = round((event.origin.at - event.began).total_seconds() / 60)
+    if minutes < 1:
+        return "less than a minute" if minutes == 0 else None
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return counted(minutes, "minute")
+    return counted(hours, "hour") + (f" and {counted(rest, 'minute')}" if rest else "")
 
 
 _ROLLBACKS = {

@@ -70,6 +70,7 @@ def release_event(event: Mapping[str, Any]) -> ReleaseEvent:
         trigger=text(trigger, "trigger-type", "provider-type"),
         trigger_detail=text(trigger, "trigger-detail", "full-repository-name"),
         change=change,
+        began=moment(detail.get("start-time")),
         failed_actions=_failed_actions(extra),
     )
 

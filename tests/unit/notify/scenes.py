@@ -219,6 +219,20 @@ SCENES = {
             ),
         ),
     ),
+    "rollback-execution-started": Scene(
+        sample(
+            "pipeline-started",
+            execution_trigger={"trigger-type": "AutomatedRollback", "trigger-detail": "arn"},
+        ),
+        Story(),
+    ),
+    "rollback-execution-ended": Scene(
+        sample("pipeline-succeeded"), Story(change=COMMIT, is_rollback=True)
+    ),
+    "rollback-execution-failed": Scene(
+        sample("stage-failed", stage="DeployToProd"),
+        Story(change=COMMIT, is_rollback=True, failed_actions=(DEPLOY,)),
+    ),
     "released": Scene(sample("pipeline-succeeded"), Story(change=COMMIT)),
     "released-after-failures": Scene(
         sample("pipeline-succeeded"), Story(change=UPLOAD), recovered_from=2

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -341,6 +342,33 @@ def test_one_line_is_logged_for_each_decision_with_what_it_is_about(
     assert judged["pipeline"] == "shop-pipeline-main"
     assert judged["execution"] == "5b7c9d31-6a0e-4c1f-9d7a-2f8e41c0b6a3"
     assert judged["reason"] == "a person has to decide"
+
+
+class Context:
+    """Lambda's context, as much of it as is read."""
+
+    aws_request_id = "request-1"
+
+    def __init__(self, milliseconds: int) -> None:
+        self._milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+@pytest.mark.parametrize(("received", "comes_again"), [(1, 2), (5, 0)])
+def test_what_there_is_no_time_left_for_comes_again_and_is_no_dead_letter(
+    stack: Stack, received: int, comes_again: int
+) -> None:
+    events = (sample("approval-requested"), sample("pipeline-succeeded"))
+    answer = handler.lambda_handler(in_queue(*events, received=received), Context(9_000))
+    assert len(answer["batchItemFailures"]) == comes_again
+    assert stack.mails() == []
+    assert stack.buried() == []
+    time.sleep(0 if comes_again else 1.1)  # a message sent back rests for a second
+    assert len(stack.sent_back()) == 2 - comes_again
+    handler.lambda_handler(in_queue(*events), Context(60_000))
+    assert len(stack.mails()) == 2
 
 
 def set_up_chat(secret: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from notify.notice import IncidentMove, Notice, Severity, Tier
 from notify.route import DEFAULT, PATTERN, Channel, check, parse, route
+from operations.template import load
 from trellis.errors import ConfigError
 
 ALL = tuple(Channel)
@@ -139,3 +140,9 @@ def test_a_table_of_ones_own_may_name_only_channels_that_are_set_up() -> None:
     check("error=all", [Channel.EMAIL])
     with pytest.raises(ConfigError, match="add teams to the chat secret"):
         check("error=email+teams", [Channel.EMAIL])
+
+
+def test_the_template_checks_the_table_with_this_pattern() -> None:
+    parameter = load()["Parameters"]["NotificationRoutes"]
+    assert parameter["AllowedPattern"] == PATTERN
+    assert parameter["Default"] == ""

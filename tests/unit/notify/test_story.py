@@ -22,6 +22,7 @@ from notify.story import (
     sighting,
     true_occasion,
 )
+from tests.unit.notify.bureau import Bureau, Recorder
 from tests.unit.notify.samples import sample
 from tests.unit.notify.scenes import BUILD, CHECKS, seen
 
@@ -179,3 +180,19 @@ def test_what_was_named_without_an_id_is_not_named_again_with_one() -> None:
     assert untold(with_id, with_id[:1]) == with_id[1:]
     retried = names((replace(BUILD, execution_id="another"),))
     assert untold(retried, with_id) == retried
+
+
+def test_a_rollback_that_ran_through_recovers_nothing_and_is_no_release() -> None:
+    mailbox = Recorder()
+    bureau = Bureau(senders=[mailbox], routes="error=email success=email info=email")
+    bureau.tell(sample("stage-failed"), with_queue=False)
+    for name in ("pipeline-started", "pipeline-succeeded"):
+        made = sample(name, execution_id="22222222-0000-4000-8000-000000000002")
+        made["detail"]["execution-trigger"] = {"trigger-type": "ManualRollback"}
+        bureau.tell({**made, "time": "2026-11-24T09:50:00Z"})
+    assert [headline.split(":")[0] for headline in mailbox.headlines[1:]] == [
+        "Going back",
+        "Gone back",
+    ]
+    bureau.tell({**sample("pipeline-succeeded"), "time": "2026-11-24T11:00:00Z"})
+    assert "recovered after 1 failure" in mailbox.headlines[-1]
