@@ -91,4 +91,10 @@ template: setup
 	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
 
 test: check ## Everything that CI runs, in under ten minutes after set-up
-	@$(DEV)/bin/python -m pytest -q --durations=15 $(ARGS)
+	@rm -rf .cache/results && mkdir -p .cache/results
+	@echo "tests without a sandbox, two at a time" && began=$$SECONDS && status=0; \
+	$(DEV)/bin/python -m pytest -q -n 2 --dist worksteal --durations=5 --junitxml=.cache/results/without.xml tests/unit tests/template || status=$$?; \
+	echo "($$((SECONDS - began)) s) tests in the sandbox and of what sam build makes" && began=$$SECONDS; \
+	$(DEV)/bin/python -m pytest -q --durations=10 --junitxml=.cache/results/within.xml $(wildcard tests/contract tests/sandbox tests/live) || status=$$?; \
+	echo "($$((SECONDS - began)) s) all together:"; \
+	$(DEV)/bin/python -m tests.total .cache/results && exit $$status
