@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tagging_audit.inventory.stack import ENVIRONMENT_TAG, SHARED
+from tagging_audit.scope import ENVIRONMENT_TAG, SHARED
 from trellis.arn import Arn
 
 _TIERS = ("dev", "test", "prod")

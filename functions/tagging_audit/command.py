@@ -18,9 +18,8 @@ from enum import StrEnum
 from typing import Any
 
 from tagging_audit.creation import created_arns
-from tagging_audit.inventory.take import ScopeKind
 from tagging_audit.policy import near_miss
-from tagging_audit.remedy import RemedyMode
+from tagging_audit.scope import RemedyMode, ScopeKind
 from trellis.errors import TrellisError
 
 NOTE = "trellis-audit"

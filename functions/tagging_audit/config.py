@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tagging_audit.belonging import OwnStack
-from tagging_audit.inventory.take import ScopeKind
-from tagging_audit.remedy import RemedyMode
+from tagging_audit.scope import RemedyMode, ScopeKind
 from trellis import env
 from trellis.arn import Arn
 from trellis.errors import ConfigError

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 
 from tagging_audit.inventory import own_tags, tagging_api
 from tagging_audit.inventory.aws import Aws, CallError
@@ -24,12 +23,6 @@ _MOST_ARNS = 20
 """TagResources takes no more:
 https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
 """
-
-
-class RemedyMode(StrEnum):
-    OFF = "off"
-    DRY_RUN = "dry-run"
-    ON = "on"
 
 
 def plan(row: Row, resource: Resource, policy: Policy) -> list[Change]:

@@ -10,14 +10,7 @@ from tagging_audit.inventory.seen import Trouble, Union
 from tagging_audit.inventory.tagging_api import pairs
 from tagging_audit.kinds import Place, arn_of, refusal_of, route_of
 from tagging_audit.resource import Source, TagRoute
-
-SHARED = "shared"
-"""The tier of what belongs to no single environment."""
-
-ENVIRONMENT_TAG = "elasticbeanstalk:environment-name"
-"""What Beanstalk puts on everything it makes for an environment:
-https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features.tagging.html
-"""
+from tagging_audit.scope import SHARED
 
 _ENVIRONMENT = "AWS::ElasticBeanstalk::Environment"
 _APPLICATION = "AWS::ElasticBeanstalk::Application"

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from functools import partial
 from typing import Any
 
 from tagging_audit.inventory import explorer, listing, own_tags, tagging_api
 from tagging_audit.inventory.aws import Aws, CallError, Why, in_threads
 from tagging_audit.inventory.seen import Seen, Trouble, Union
-from tagging_audit.inventory.stack import ENVIRONMENT_TAG, SHARED, add_stack
+from tagging_audit.inventory.stack import add_stack
 from tagging_audit.kinds import GLOBAL, Place, route_of
 from tagging_audit.resource import Source, TagRoute
+from tagging_audit.scope import ENVIRONMENT_TAG, SHARED, ScopeKind
 from trellis.arn import Arn, partition_of
 
 _MOST_RESTARTS = 3
@@ -37,13 +38,6 @@ _ANSWERED = frozenset(
         "AWS::SQS::Queue",
     }
 )
-
-
-class ScopeKind(StrEnum):
-    STACK = "stack"
-    ACCOUNT = "account"
-    ARNS = "arns"
-    """A few resources that are looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

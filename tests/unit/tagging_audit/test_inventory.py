@@ -10,9 +10,10 @@ import pytest
 
 from tagging_audit.inventory.aws import Aws
 from tagging_audit.inventory.seen import Trouble, Union
-from tagging_audit.inventory.take import Order, ScopeKind, Stage, Take
+from tagging_audit.inventory.take import Order, Stage, Take
 from tagging_audit.pace import Paces
 from tagging_audit.resource import Resource, Source
+from tagging_audit.scope import ScopeKind
 from tests.unit.tagging_audit.conftest import client, clients
 from tests.unit.tagging_audit.gate import Gate, Request
 

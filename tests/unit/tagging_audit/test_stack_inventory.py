@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagging_audit.inventory.aws import Aws
-from tagging_audit.inventory.take import Order, ScopeKind, Take
+from tagging_audit.inventory.take import Order, Take
 from tagging_audit.pace import Paces
 from tagging_audit.resource import Resource, Source, TagRoute
+from tagging_audit.scope import ScopeKind
 from tests.unit.tagging_audit.conftest import client, clients
 from tests.unit.tagging_audit.gate import Answer, Gate, Request
 

@@ -1,0 +1,144 @@
+"""Where reports, the memory of the last audit, and audits that are not done yet are kept."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from tagging_audit.inventory.aws import Aws, CallError
+from trellis.errors import TrellisError
+
+_SCHEMA = 1
+_MISSING = ("NoSuchKey", "404")
+
+
+class StoreError(TrellisError):
+    """When something was kept by a version of Trellis that this one does not understand."""
+
+
+class Store(Protocol):
+    """Texts by key."""
+
+    def write(self, key: str, pieces: Iterable[str], content_type: str) -> None:
+        """Keep a text, over what stood there."""
+
+    def read(self, key: str) -> str | None:
+        """The text that was kept, if any."""
+
+    def delete(self, key: str) -> None:
+        """Forget a text; nothing happens where none stands."""
+
+
+class BucketStore:
+    """The reports bucket. What is written is never in memory as a whole."""
+
+    def __init__(self, aws: Aws, region: str, bucket: str) -> None:
+        self._aws, self._region, self._bucket = aws, region, bucket
+
+    def write(self, key: str, pieces: Iterable[str], content_type: str) -> None:
+        with tempfile.TemporaryFile() as body:
+            for piece in pieces:
+                body.write(piece.encode())
+            body.seek(0)
+            self._call("put_object", Key=key, Body=body, ContentType=content_type)
+
+    def read(self, key: str) -> str | None:
+        try:
+            answer = self._call("get_object", Key=key)
+        except CallError as err:
+            if err.code in _MISSING:
+                return None
+            raise
+        text: str = answer["Body"].read().decode()
+        return text
+
+    def delete(self, key: str) -> None:
+        self._call("delete_object", Key=key)
+
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return self._aws.call("s3", self._region, operation, Bucket=self._bucket, **request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the next audit of the same scope needs to know of the last one."""
+
+    audit_id: str
+    at: datetime
+    report_key: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Resources by verdict."""
+    findings: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    """By ARN: each tag that is wrong, and its problem."""
+    ours: frozenset[str] = frozenset()
+    """The ARNs that belong to this stack, where its own resources were audited."""
+
+    def to_text(self) -> str:
+        return json.dumps(
+            {
+                "schema": _SCHEMA,
+                "audit-id": self.audit_id,
+                "at": self.at.isoformat(),
+                "report-key": self.report_key,
+                "counts": dict(self.counts),
+                "findings": {arn: [list(one) for one in its] for arn, its in self.findings.items()},
+                "ours": sorted(self.ours),
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Memory:
+        """Raises StoreError for what a newer Trellis wrote."""
+        written = json.loads(text)
+        _check(written, "the memory of the last audit")
+        return cls(
+            audit_id=written["audit-id"],
+            at=datetime.fromisoformat(written["at"]),
+            report_key=written.get("report-key"),
+            counts=written["counts"],
+            findings={
+                arn: [(tag, problem) for tag, problem in its]
+                for arn, its in written["findings"].items()
+            },
+            ours=frozenset(written["ours"]),
+        )
+
+
+def checkpoint_text(content: Mapping[str, Any]) -> str:
+    """An audit that is not done, as it is kept."""
+    return json.dumps({"schema": _SCHEMA, **content}, separators=(",", ":"))
+
+
+def checkpoint_from(text: str) -> dict[str, Any]:
+    """Raises StoreError for what a newer Trellis wrote."""
+    written: dict[str, Any] = json.loads(text)
+    _check(written, "an audit that is not done")
+    return written
+
+
+def _check(written: Mapping[str, Any], what: str) -> None:
+    if written.get("schema") != _SCHEMA:
+        raise StoreError(
+            f"{what} has schema {written.get('schema')!r}, this code knows {_SCHEMA}: deploy the "
+            "version of Trellis that wrote it, or delete it from the reports bucket"
+        )
+
+
+def memory_key(scope: str, regions: Sequence[str]) -> str:
+    """Where the memory of the last audit of a scope stands."""
+    return f"audits/{scope}/latest-{'+'.join(sorted(regions))}.json"
+
+
+def checkpoint_key(audit_id: str) -> str:
+    """Where an audit that is not done stands."""
+    return f"checkpoints/{audit_id}.json"
+
+
+def report_folder(scope: str, audit_id: str, at: datetime) -> str:
+    """Where the three reports of an audit stand: by day, as query engines partition."""
+    return f"audits/{scope}/date={at:%Y-%m-%d}/{audit_id}"
