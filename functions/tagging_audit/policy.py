@@ -288,8 +288,6 @@ def near_miss(key: str, tags: Mapping[str, str], wanted: Iterable[str] = ()) -> 
     for other in others:
         if _plain(other) == plain:
             return other
-    if len(plain) < 5:
-        return None
     return next((other for other in others if _is_one_slip(_plain(other), plain)), None)
 
 
@@ -304,7 +302,7 @@ def _plain(key: str) -> str:
 
 
 def _is_one_slip(left: str, right: str) -> bool:
-    if abs(len(left) - len(right)) > 1 or left == right:
+    if abs(len(left) - len(right)) > 1 or max(len(left), len(right)) < 5 or left == right:
         return False
     start = next(
         (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b),
