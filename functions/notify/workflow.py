@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from notify import pages
 from notify.compose import compose
 from notify.config import Config
 from notify.deliver import DeliveryError, Desk, Sender, Told, deliver
 from notify.gather import Gatherer
 from notify.happening import Happening, Level, OwnHappening, ReleaseEvent, State
 from notify.identity import identity
-from notify.notice import IncidentMove, Notice
+from notify.notice import Notice
 from notify.parcel import Parcel
 from notify.route import Channel, Rule, route
 from notify.story import (
@@ -84,7 +85,10 @@ def tell(happening: Happening, parcel: Parcel, office: Office) -> None:
             release = _remembered(own, office)
             about, fact = identity(own)
             told = Told(about=about, fact=fact, card=_card(release, office) if release else None)
-            _send(compose(own), told, office)
+            notice = compose(own)
+            if office.has(Channel.PAGERDUTY):
+                pages.remember(notice, own.event.at, office.desk.ledger)
+            _send(notice, told, office)
             if release:
                 _show(release, office)
         case other:
@@ -113,7 +117,7 @@ def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
     _log(event, verdict)
     match verdict.step:
         case Step.SKIP:
-            _end_incident(event, office)
+            _end_pages(event, office)
         case Step.WAIT:
             _defer(event, parcel, verdict, office)
         case Step.TELL:
@@ -141,8 +145,11 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     is_through = told is Occasion.SUCCEEDED and not is_rollback(event, story)
     recovered_from = len(ledger.failed_runs(event.pipeline, at)) if is_through else 0
     notice = compose(event, story, recovered_from)
+    ended: list[Incident] = []
     if office.has(Channel.PAGERDUTY):
-        notice = _with_incident(event, notice, at, office)
+        pages.remember(notice, at, ledger)
+        ended = pages.open_at(event.pipeline, None, at, ledger) if is_through else []
+        notice = pages.ending(notice, ended)
     failed = failed_actions(event, story) if told in (Occasion.FAILED, Occasion.REJECTED) else ()
     about = (
         about_release(event.pipeline, event.execution_id)
@@ -162,42 +169,23 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     )
     if is_through:
         ledger.recover(event.pipeline, at)
-        for incident in ledger.incidents(event.pipeline) if notice.incident else ():
-            ledger.close_incident(incident)
+        for page in ended:
+            ledger.close_incident(page)
 
 
-def _with_incident(event: ReleaseEvent, notice: Notice, at: datetime, office: Office) -> Notice:
-    """Remember the page that a failure opens; find those that a success ends."""
-    ledger = office.desk.ledger
-    if notice.incident is IncidentMove.OPEN and notice.incident_keys:
-        ledger.open_incident(
-            Incident(
-                pipeline=event.pipeline,
-                stage=notice.stage or "",
-                key=notice.incident_keys[0],
-                at=at,
-            )
-        )
-        return notice
-    if event.level is not Level.PIPELINE or event.state is not State.SUCCEEDED:
-        return notice
-    keys = tuple(incident.key for incident in ledger.incidents(event.pipeline))
-    return replace(notice, incident=IncidentMove.CLOSE, incident_keys=keys) if keys else notice
-
-
-def _end_incident(event: ReleaseEvent, office: Office) -> None:
+def _end_pages(event: ReleaseEvent, office: Office) -> None:
     """End the page of a stage that works again."""
     is_mended = event.level is Level.STAGE and event.state is State.SUCCEEDED
-    if not is_mended or not office.has(Channel.PAGERDUTY) or event.stage is None:
+    if not is_mended or event.stage is None or not office.has(Channel.PAGERDUTY):
         return
     ledger = office.desk.ledger
-    for incident in ledger.incidents(event.pipeline, event.stage):
-        if event.origin.at is not None and incident.at > event.origin.at:
-            continue
-        notice = replace(compose(event), incident=IncidentMove.CLOSE, incident_keys=(incident.key,))
+    at = event.origin.at or office.desk.now()
+    if ended := pages.open_at(event.pipeline, event.stage, at, ledger):
         about = about_release(event.pipeline, event.execution_id or "")
-        _send(notice, Told(about=about, fact=f"mended#{event.stage}#{event.attempt}"), office)
-        ledger.close_incident(incident)
+        told = Told(about=about, fact=f"mended#{event.stage}#{event.attempt}")
+        _send(pages.ending(compose(event), ended), told, office)
+        for page in ended:
+            ledger.close_incident(page)
 
 
 def _failed_run(event: ReleaseEvent, story: Story, at: datetime) -> FailedRun:

@@ -281,6 +281,30 @@ def test_a_success_from_before_a_failure_leaves_its_page_open() -> None:
         assert len(server.open_pages) == 1
 
 
+def test_a_page_that_a_refused_rollback_opened_is_ended_by_the_stage_too() -> None:
+    with running(ChatServer()) as server:
+        bureau = Bureau(senders=[])
+        bureau.senders.append(pagerduty(server, bureau))
+        bureau.tell(sample("rollback-refused"))
+        assert server.open_pages == {"123456789012/us-east-1/shop-pipeline-main/DeployToProd"}
+        mended = sample("stage-succeeded", stage="DeployToProd", execution_id="another")
+        bureau.tell({**mended, "time": "2026-11-24T11:00:00Z"})
+        assert server.open_pages == set()
+
+
+def test_a_released_pipeline_ends_every_page_that_was_opened_before_it() -> None:
+    with running(ChatServer()) as server:
+        bureau = Bureau(senders=[])
+        bureau.senders.append(pagerduty(server, bureau))
+        for stage in ("Build", "DeployToDev"):
+            failed = sample("stage-failed", stage=stage, execution_id=f"run-{stage}")
+            bureau.tell(failed, with_queue=False)
+        late = {**sample("stage-failed", stage="DeployToProd", execution_id="run-late")}
+        bureau.tell({**late, "time": "2026-11-24T12:00:00Z"}, with_queue=False)
+        bureau.tell(sample("pipeline-succeeded"))
+        assert server.open_pages == {"123456789012/us-east-1/shop-pipeline-main/DeployToProd"}
+
+
 def test_the_webhooks_receiver_can_check_who_sent_it_and_when() -> None:
     with running(ChatServer()) as server:
         bureau = Bureau(senders=[])
