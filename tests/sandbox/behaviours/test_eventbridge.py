@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -279,3 +280,114 @@ def test_an_uploaded_object_is_an_event_with_its_version(local: Local) -> None:
     found = event["detail"]["object"]
     assert (found["key"], found["size"], found["version-id"]) == ("source/a b.zip", 4, version)
     assert event["account"] == local.account
+
+
+def pipeline(local: Local, name: str) -> str:
+    """A pipeline's ARN; it takes its source from a bucket, and then waits for an approval."""
+    bucket = f"source-{name}-{local.account}"
+    s3 = local.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="source.zip", Body=b"PK\x05\x06" + bytes(18))
+    role = local.role("pipeline", "codepipeline.amazonaws.com", allow("s3:*"))
+    source = {
+        "name": "Source",
+        "actionTypeId": {"category": "Source", "owner": "AWS", "provider": "S3", "version": "1"},
+        "configuration": {
+            "S3Bucket": bucket,
+            "S3ObjectKey": "source.zip",
+            "PollForSourceChanges": "false",
+        },
+        "outputArtifacts": [{"name": "Source"}],
+    }
+    approval = {
+        "name": "Approve",
+        "actionTypeId": {
+            "category": "Approval",
+            "owner": "AWS",
+            "provider": "Manual",
+            "version": "1",
+        },
+    }
+    local.client("codepipeline").create_pipeline(
+        pipeline={
+            "name": name,
+            "roleArn": role,
+            "pipelineType": "V2",
+            "artifactStore": {"type": "S3", "location": bucket},
+            "stages": [
+                {"name": "Source", "actions": [source]},
+                {"name": "Approve", "actions": [approval]},
+            ],
+        }
+    )
+    return local.arn("codepipeline", name)
+
+
+def test_a_rule_starts_a_pipeline_as_its_role(local: Local) -> None:
+    arn = pipeline(local, "release")
+    start = allow("codepipeline:StartPipelineExecution", arn)
+    role = local.role("starts", EVENTS, start)
+    rule_arn = rule(local, "starts", arn, RoleArn=role)
+    put(local, "starts")
+
+    def trigger() -> Any:
+        found = local.client("codepipeline").list_pipeline_executions(pipelineName="release")
+        return next(
+            (
+                one["trigger"]
+                for one in found["pipelineExecutionSummaries"]
+                if one["trigger"]["triggerType"] == "CloudWatchEvent"
+            ),
+            None,
+        )
+
+    assert eventually(trigger) == {
+        "triggerType": "CloudWatchEvent",
+        "triggerDetail": rule_arn,
+    }
+
+
+def test_a_pipeline_that_cannot_be_started_leaves_the_event_in_the_dead_letter_queue(
+    local: Local,
+) -> None:
+    arn, dead = pipeline(local, "release"), dead_letters(local)
+    roles = {
+        "FAILED_TO_ASSUME_ROLE": local.role("another", "lambda.amazonaws.com", allow("*")),
+        "NO_PERMISSIONS": local.role("nothing", EVENTS),
+    }
+    for name, role in roles.items():
+        rule(local, name, arn, RoleArn=role, DeadLetterConfig={"Arn": dead})
+        put(local, name)
+    starter = local.role("starter", EVENTS, allow("codepipeline:StartPipelineExecution"))
+    rule(local, "gone", f"{arn}-gone", RoleArn=starter, DeadLetterConfig={"Arn": dead})
+    put(local, "gone")
+    codes = {attributes(letter)["ERROR_CODE"] for letter in local.messages(dead, 3)}
+    assert codes == {*roles, "NO_RESOURCE"}
+
+
+def test_a_schedule_delivers_as_its_role(local: Local) -> None:
+    queue, dead = local.queue("scheduled"), local.queue("dead")
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    scheduler = local.client("scheduler")
+    may, may_not = (
+        local.role("may", "scheduler.amazonaws.com", allow("sqs:SendMessage")),
+        local.role("may-not", "scheduler.amazonaws.com", allow("sqs:SendMessage", dead)),
+    )
+    for name, role in (("allowed", may), ("forbidden", may_not)):
+        scheduler.create_schedule(
+            Name=name,
+            ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": queue,
+                "RoleArn": role,
+                "Input": json.dumps({"from": name}),
+                "DeadLetterConfig": {"Arn": dead},
+            },
+        )
+    [message] = local.messages(queue, seconds=20)
+    assert json.loads(message["Body"]) == {"from": "allowed"}
+    [letter] = local.messages(dead)
+    assert attributes(letter)["ERROR_CODE"] == "NO_PERMISSIONS"
+    assert "SCHEDULE_ARN" in attributes(letter)
