@@ -5,7 +5,8 @@ is for machines. Standard library only, so that its build needs no network.
 
 A release can be made to go wrong on purpose, by `fault` in release.json: `fails-at-start`,
 `answers-500`, or `turns-bad` (after `fault_after_seconds` of good service); with `fault_in` only
-in that environment (`dev`, `test`, `prod`). Only a served release has the fault, as with the
+in that environment (`dev`, `test`, `prod`), with `fault_from` (seconds since 1970) only when it is
+started later than that. Only a served release has the fault, as with the
 faults that tests do not find.
 """
 
@@ -102,7 +103,8 @@ def _answer(start_response: StartResponse, status: str, kind: str, text: str) ->
 def with_fault(serve: Application, release: Mapping[str, Any]) -> Application:
     """The application with the fault that its release asks for; raises SystemExit for one."""
     fault, only_in = release.get("fault"), release.get("fault_in")
-    if fault is None or (only_in and only_in != os.environ.get("ENVIRONMENT")):
+    is_elsewhere = only_in and only_in != os.environ.get("ENVIRONMENT")
+    if fault is None or is_elsewhere or float(release.get("fault_from", 0)) > STARTED:
         return serve
     if fault == "fails-at-start":
         sys.exit("cannot start: the database migration 0042 has not been applied")

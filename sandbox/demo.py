@@ -33,7 +33,7 @@ from sandbox.stories.world import Audience, Mark, StoryError, World
 from sandbox.timeline import Timeline
 
 REGIONS = ("us-east-1", "us-west-2")
-SCAFFOLDING = ("world",)
+SCAFFOLDING = ("rollbacks", "world")
 """Modules of the stories' package that are no stories."""
 
 

@@ -454,6 +454,15 @@ def _mend(
         if decision.action is not Action.STAND_DOWN and not is_counted:
             is_counted = True
             script.act("count it as bad", partial(_count_bad, desk, case))
+            if decision.action in (Action.ROLL_BACK, Action.ESCALATE):
+                # Before the rejection frees the stage: what waits outside would come in.
+                freeze(
+                    script,
+                    desk,
+                    case.deployment.stage,
+                    case.deployment.execution_id,
+                    decision.reason,
+                )
             _stop_the_approval(script, desk, case, settings, decision)
         match decision.action:
             case Action.STAND_DOWN:

@@ -173,13 +173,13 @@ class World:
         """Wait until the release asks to go to production, telling what happens on the way."""
 
         def asked() -> bool:
-            self._tell_progress(run)
+            self.tell_progress(run)
             if self.status(run) == "Failed":
                 raise StoryError(f"the release failed before its approval: {self.failure(run)}")
             return self._pending_approval(run) is not None
 
         self.wait("the approval before production", asked)
-        self._tell_progress(run)
+        self.tell_progress(run)
         self.audience.happened("DeployToTest", Mark.WAITING, "waits for a person before production")
 
     def expect_ended(self, run: str, status: str) -> None:
@@ -192,17 +192,17 @@ class World:
         """Wait until an execution is over, telling what happens on the way; returns its status."""
 
         def ended() -> str | None:
-            self._tell_progress(run)
+            self.tell_progress(run)
             status = self.status(run)
             return None if status in ("InProgress", "Stopping") else status
 
         status = self.wait("the end of the run", ended)
-        self._tell_progress(run)
+        self.tell_progress(run)
         return status
 
     def failure(self, run: str) -> str:
         """The first failed action of an execution, with CodePipeline's message."""
-        for action in self._actions(run):
+        for action in self.actions(run):
             if action["status"] == "Failed":
                 return f"{action['stageName']}/{action['actionName']}: {_reason(action)}"
         return "no action failed"
@@ -291,15 +291,17 @@ class World:
                     return stage["stageName"], action["actionName"], token
         return None
 
-    def _actions(self, run: str) -> list[dict[str, Any]]:
+    def actions(self, run: str) -> list[dict[str, Any]]:
+        """The action executions of a run, oldest first."""
         listed = self.client("codepipeline").list_action_executions(
             pipelineName=self.outputs["PipelineName"], filter={"pipelineExecutionId": run}
         )
         actions: list[dict[str, Any]] = listed["actionExecutionDetails"]
         return sorted(actions, key=lambda action: action["startTime"])
 
-    def _tell_progress(self, run: str) -> None:
-        for action in self._actions(run):
+    def tell_progress(self, run: str) -> None:
+        """Tell what has happened to a run since it was told last."""
+        for action in self.actions(run):
             happened = (run, action["actionExecutionId"], action["status"])
             if happened in self._told or action["status"] == "InProgress":
                 continue
