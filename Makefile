@@ -50,7 +50,7 @@ $(eval $(call environment,$(SANDBOX),sandbox,the local cloud))
 $(eval $(call environment,$(RUNTIME),runtime,a stand-in of the Lambda runtime))
 
 # Layer and functions are built from these, so that a build needs no network.
-$(WHEELS)/.ready: requirements/layer.txt requirements/rollback.txt | $(DEV)/.ready
+$(WHEELS)/.ready: requirements/layer.txt requirements/report.txt requirements/rollback.txt | $(DEV)/.ready
 	@echo "set-up: the wheels of the layer and the functions"
 	@rm -rf $(WHEELS) && mkdir -p $(WHEELS)
 	@$(DEV)/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --retries 2 -d $(WHEELS) $(addprefix -r ,$^) 2>$(V)/wheels.log || \
@@ -60,7 +60,7 @@ $(WHEELS)/.ready: requirements/layer.txt requirements/rollback.txt | $(DEV)/.rea
 .PHONY: lock
 lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 	@"$(PYTHON)" -m venv $(V)/lock && $(V)/lock/bin/pip install --quiet pip-tools
-	@cd requirements && for f in layer runtime sandbox dev; do \
+	@cd requirements && for f in layer report runtime sandbox dev; do \
 	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
 	@cd requirements && ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
