@@ -8,11 +8,12 @@ not for every message of a batch. Nothing is changed by asking.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from notify.happening import Change, FailedAction, ReleaseEvent
+from notify.recognise.fields import parsed, text
 from notify.story import Approval, Occasion, Running, Story, occasion
 from trellis.ledger import Bake, Sighting
 
@@ -237,7 +238,7 @@ def _setting(detail: _Detail, name: str) -> str | None:
 
 def _failed_action(detail: _Detail) -> FailedAction:
     result = detail.get("output", {}).get("executionResult", {})
-    kind = detail.get("input", {}).get("actionTypeId", {})
+    kind = _kind(detail)
     return FailedAction(
         name=detail["actionName"],
         stage=detail["stageName"],
@@ -266,8 +267,7 @@ def _approval(event: ReleaseEvent, actions: Sequence[_Detail]) -> Approval | Non
     """The approval that an event is about."""
     for detail in actions:
         if (detail["stageName"], detail["actionName"]) == (event.stage, event.action):
-            kind = detail.get("input", {}).get("actionTypeId", {})
-            if kind.get("category") != "Approval":
+            if _kind(detail).get("category") != "Approval":
                 return None
             result = detail.get("output", {}).get("executionResult", {})
             return Approval(
@@ -280,16 +280,35 @@ def _approval(event: ReleaseEvent, actions: Sequence[_Detail]) -> Approval | Non
 
 
 def _change(revisions: Sequence[_Detail], actions: Sequence[_Detail]) -> Change | None:
-    if not revisions:
+    """The code that travels; a connection's source says more about it in its variables.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
+    """
+    source: _Detail = next((one for one in actions if _kind(one).get("category") == "Source"), {})
+    variables: _Detail = source.get("output", {}).get("outputVariables", {})
+    revision: _Detail = next(iter(revisions), {})
+    if not revision and not variables:
         return None
-    providers = [
-        kind.get("provider")
-        for kind in (detail.get("input", {}).get("actionTypeId", {}) for detail in actions)
-        if kind.get("category") == "Source"
-    ]
     return Change(
-        revision=revisions[0].get("revisionId"),
-        summary=revisions[0].get("revisionSummary"),
-        url=revisions[0].get("revisionUrl"),
-        provider=next(iter(providers), None),
+        revision=revision.get("revisionId")
+        or variables.get("CommitId")
+        or variables.get("VersionId"),
+        summary=variables.get("CommitMessage") or _message(revision.get("revisionSummary")),
+        url=revision.get("revisionUrl"),
+        author=variables.get("AuthorDisplayName")
+        or variables.get("AuthorId")
+        or variables.get("AuthorEmail"),
+        branch=variables.get("BranchName"),
+        provider=_kind(source).get("provider"),
     )
+
+
+def _kind(detail: _Detail) -> _Detail:
+    found: _Detail = detail.get("input", {}).get("actionTypeId", {})
+    return found
+
+
+def _message(summary: str | None) -> str | None:
+    """A connection writes JSON where others write the message."""
+    inner = parsed(summary) if summary else None
+    return text(inner, "CommitMessage") or summary if isinstance(inner, Mapping) else summary

@@ -161,6 +161,21 @@ def sighting(event: ReleaseEvent, now: datetime) -> Sighting:
     )
 
 
+_START = "start"
+
+
+def sightings_of(event: ReleaseEvent, now: datetime) -> tuple[Sighting, ...]:
+    """All that the ledger is to keep of an event.
+
+    What started a release, and the commit a Git trigger names, stand only in the pipeline's own
+    STARTED: they are kept apart, since the end of the run would cover them.
+    """
+    seen = sighting(event, now)
+    if event.level is not Level.PIPELINE or not (event.trigger or event.change):
+        return (seen,)
+    return (seen, replace(seen, subject=_START))
+
+
 def is_over(story: Story, event: ReleaseEvent) -> bool:
     """Whether the release has ended in the try that an event belongs to, or in a later one."""
     seen = story.seen("pipeline")
@@ -237,7 +252,7 @@ def merged(first: FailedAction, second: FailedAction) -> FailedAction:
 
 def trigger(event: ReleaseEvent, story: Story) -> str | None:
     """What started the release."""
-    seen = story.seen("pipeline")
+    seen = story.seen(_START)
     return event.trigger or story.trigger or (seen.detail("trigger") if seen else None)
 
 
@@ -270,6 +285,7 @@ def change(event: ReleaseEvent, story: Story) -> Change | None:
 
 
 _ROLLBACKS = ("ManualRollback", "AutomatedRollback")
+_CREATION = "CreatePipeline"
 
 
 def is_rollback(event: ReleaseEvent, story: Story) -> bool:
@@ -278,6 +294,11 @@ def is_rollback(event: ReleaseEvent, story: Story) -> bool:
     https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html
     """
     return story.is_rollback or trigger(event, story) in _ROLLBACKS
+
+
+def is_creation(event: ReleaseEvent, story: Story) -> bool:
+    """Whether it is the run that creating the pipeline starts."""
+    return trigger(event, story) == _CREATION
 
 
 def true_occasion(event: ReleaseEvent, story: Story) -> Occasion:
@@ -294,7 +315,7 @@ def true_occasion(event: ReleaseEvent, story: Story) -> Occasion:
     is_source = (
         all(one.category == "Source" for one in failed) if failed else event.stage == "Source"
     )
-    if is_source and trigger(event, story) == "CreatePipeline":
+    if is_source and is_creation(event, story):
         return Occasion.WAITING_FOR_UPLOAD
     return Occasion.FAILED
 
@@ -317,6 +338,8 @@ def judge(event: ReleaseEvent, story: Story, *, has_waited: bool) -> Verdict:
     match told:
         case Occasion.PROGRESS:
             return Verdict(Step.SKIP, f"{subject(event)} {event.state.lower()}: a step on the way")
+        case Occasion.STARTED if event.trigger == _CREATION:
+            return Verdict(Step.SKIP, "the pipeline was just created: there may be no source yet")
         case Occasion.STARTED | Occasion.RESUMED:
             if is_over(story, event):
                 return Verdict(Step.SKIP, "it is over already: this came late")

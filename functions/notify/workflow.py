@@ -27,7 +27,7 @@ from notify.story import (
     judge,
     names,
     occasion,
-    sighting,
+    sightings_of,
     true_occasion,
     waits_for_its_stage,
 )
@@ -100,19 +100,20 @@ def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
     has_waited = parcel.is_deferred or office.queue is None
     ledger = office.desk.ledger
     if event.execution_id is not None:
-        ledger.see(sighting(event, office.desk.now()))
+        for seen in sightings_of(event, office.desk.now()):
+            ledger.see(seen)
     if occasion(event) is Occasion.PROGRESS or waits_for_its_stage(event, has_waited=has_waited):
         story = Story()
     elif event.execution_id is None:
         story = office.gatherer.story(event, ())
     else:
-        seen = ledger.sightings(event.pipeline, event.execution_id)
+        known = ledger.sightings(event.pipeline, event.execution_id)
         bakes = (
             ledger.bakes(event.pipeline, event.execution_id)
             if occasion(event) is Occasion.APPROVAL_WANTED
             else ()
         )
-        story = office.gatherer.story(event, seen, bakes)
+        story = office.gatherer.story(event, known, bakes)
     verdict = judge(event, story, has_waited=has_waited)
     _log(event, verdict)
     match verdict.step:

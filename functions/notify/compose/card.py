@@ -13,7 +13,7 @@ from notify.compose.parts import in_region, shown, tier_of
 from notify.compose.release import track
 from notify.happening import ReleaseEvent, State
 from notify.notice import Fact, Link, Notice, Severity
-from notify.story import Story, change
+from notify.story import Story, change, is_creation
 from notify.wording import counted
 from trellis.ledger import Sighting
 
@@ -39,6 +39,8 @@ def card(event: ReleaseEvent, sightings: Sequence[Sighting], recovered_from: int
     story = Story(sightings=tuple(sightings))
     travelling = change(event, story)
     stage, severity, words = _standing(sightings)
+    if severity is Severity.ERROR and stage == "Source" and is_creation(event, story):
+        severity, words = Severity.ACTION, "{where} is ready and waiting for the first upload"
     region = event.origin.region
     where = in_region(event.pipeline, region)
     headline = words.format(

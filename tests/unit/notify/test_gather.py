@@ -296,6 +296,22 @@ def test_an_approval_comes_with_what_is_asked_and_who_answered(aws: Aws) -> None
     assert approval.by == "arn:aws:sts::123456789012:assumed-role/Reviewer/jo.berg"
 
 
+def test_a_connections_commit_comes_with_its_author_and_not_as_json(aws: Aws) -> None:
+    summary = '{"ProviderType":"GitHub","CommitMessage":"Show the delivery date\\n\\nMore."}'
+    revision = {"name": "SourceArtifact", "revisionId": "8c1f2e9", "revisionSummary": summary}
+    source = action("Source", "Source", "Source", "CodeStarSourceConnection", "Succeeded")
+    for variables in ({}, {"AuthorDisplayName": "Mina Park", "BranchName": "main"}):
+        source["output"]["outputVariables"] = variables
+        aws.answers(
+            "codepipeline", "get_pipeline_execution", execution(artifactRevisions=[revision])
+        )
+        aws.answers("codepipeline", "list_action_executions", {"actionExecutionDetails": [source]})
+        change = aws.story("pipeline-stopped").change
+        assert change is not None
+        assert change.summary == "Show the delivery date\n\nMore."
+        assert change.author == variables.get("AuthorDisplayName")
+
+
 def test_knows_a_rollback_by_codepipelines_word(aws: Aws) -> None:
     aws.answers("codepipeline", "get_pipeline_execution", execution(executionType="ROLLBACK"))
     aws.answers("codepipeline", "list_action_executions", {"actionExecutionDetails": []})

@@ -15,16 +15,22 @@ from notify.story import (
     Occasion,
     Step,
     Story,
+    change,
     failed_actions,
     is_expired,
     judge,
     names,
     sighting,
+    sightings_of,
+    trigger,
     true_occasion,
 )
 from tests.unit.notify.bureau import Bureau, Recorder
+from tests.unit.notify.runs import SILENCE, Pipeline
 from tests.unit.notify.samples import sample
 from tests.unit.notify.scenes import BUILD, CHECKS, seen
+from tests.unit.trellis.memory_table import MemoryTable
+from trellis.ledger import Ledger
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 ANSWERED = Story(failed_actions=(BUILD,))
@@ -135,7 +141,7 @@ def test_the_run_that_creating_a_pipeline_starts_waits_for_its_first_upload(
 
 def test_knows_how_a_run_was_started_from_what_was_seen_of_it() -> None:
     story = Story(
-        sightings=(seen("pipeline", "STARTED", trigger="CreatePipeline"),),
+        sightings=(seen("start", "STARTED", trigger="CreatePipeline"),),
         failed_actions=(SOURCE_FAILED,),
     )
     assert true_occasion(event("pipeline-failed"), story) is Occasion.WAITING_FOR_UPLOAD
@@ -196,3 +202,33 @@ def test_a_rollback_that_ran_through_recovers_nothing_and_is_no_release() -> Non
     ]
     bureau.tell({**sample("pipeline-succeeded"), "time": "2026-11-24T11:00:00Z"})
     assert "recovered after 1 failure" in mailbox.headlines[-1]
+
+
+def test_what_started_a_run_is_still_known_when_it_has_ended() -> None:
+    table, started = MemoryTable(), event("pipeline-started-by-git-push")
+    ledger = Ledger(table)
+    for name in ("pipeline-started-by-git-push", "pipeline-succeeded"):
+        for one in sightings_of(event(name), NOW):
+            ledger.see(one)
+    story = Story(sightings=tuple(ledger.sightings(started.pipeline, started.execution_id or "")))
+    found = change(event("pipeline-succeeded"), story)
+    assert found is not None
+    assert (found.author, found.branch) == ("Mina Park", "main")
+    assert trigger(event("pipeline-succeeded"), story) == "GitHub"
+
+
+def test_creating_a_pipeline_is_one_message_that_asks_for_the_first_upload() -> None:
+    mailbox = Recorder()
+    bureau = Bureau(senders=[mailbox], routes="action=email info=email error=email")
+    created = {"trigger-type": "CreatePipeline", "trigger-detail": "arn"}
+    bureau.pipeline = Pipeline(SILENCE)
+    for one in (
+        sample("pipeline-started", execution_trigger=created),
+        sample("source-action-failed"),
+        sample("stage-failed", stage="Source"),
+        sample("pipeline-failed"),
+    ):
+        bureau.queue.put(one)
+    bureau.work()
+    (headline,) = mailbox.headlines
+    assert headline == "shop-pipeline-main (us-east-1) is ready and waiting for the first upload"
