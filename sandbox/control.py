@@ -3,9 +3,9 @@
 JSON under `/_sandbox/` on the sandbox's own port; to this machine only, and not to web pages.
 
     GET    /_sandbox/health
-    GET    /_sandbox/faults                              what is set, and what it did so far
-    PUT    /_sandbox/faults                              sandbox.faults.Faults as an object
-    DELETE /_sandbox/faults
+    GET    /_sandbox/[REGION/]faults                     what is set, and what it did so far
+    PUT    /_sandbox/[REGION/]faults                     sandbox.faults.Faults as an object
+    DELETE /_sandbox/[REGION/]faults
     PUT    /_sandbox/refusals                            {"target": ARN, "code", "times"}
     GET    /_sandbox/inbox                               every e-mail, oldest first
     GET    /_sandbox/mail/confirm?TopicArn=&Token=       the link of a confirmation e-mail
@@ -28,7 +28,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from sandbox.faults import Faults, FaultsError, FaultSwitch
+from sandbox.faults import Faults, FaultsError, FaultSwitch, FaultSwitches
 from sandbox.service import ApiError
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Control:
 
     def __init__(
         self,
-        faults: FaultSwitch,
+        faults: FaultSwitches,
         refuse: Callable[[str, str, int], None],
         mailbox: Mailbox,
         environments: Callable[[str], Environments] | None,
@@ -151,16 +151,10 @@ class Control:
         match (method, *parts):
             case ("GET", "health"):
                 return {"status": "ok"}
-            case ("GET", "faults"):
-                faults = self._faults.faults
-                return {"faults": asdict(faults) if faults else None, **self._faults.counts()}
-            case ("PUT", "faults"):
-                self._faults.set(Faults.read(given))
-                return given
-            case ("DELETE", "faults"):
-                counts = self._faults.counts()
-                self._faults.set(None)
-                return counts
+            case ("GET" | "PUT" | "DELETE", "faults"):
+                return _set_faults(self._faults.of(None), method, given)
+            case ("GET" | "PUT" | "DELETE", region, "faults"):
+                return _set_faults(self._faults.of(region), method, given)
             case ("PUT", "refusals"):
                 self._refuse(given["target"], given.get("code", "THROTTLING"), int(given["times"]))
                 return given
@@ -205,6 +199,17 @@ class Control:
                     HTTPStatus.NOT_FOUND, f"an environment takes no {method} {'/'.join(rest)}"
                 )
         return given
+
+
+def _set_faults(switch: FaultSwitch, method: str, given: Mapping[str, Any]) -> Any:
+    if method == "PUT":
+        switch.set(Faults.read(given))
+        return given
+    faults = switch.faults
+    told = {"faults": asdict(faults) if faults else None, **switch.counts()}
+    if method == "DELETE":
+        switch.set(None)
+    return told
 
 
 def _refuse_strangers(scope: Mapping[str, Any]) -> None:

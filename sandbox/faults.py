@@ -107,3 +107,16 @@ class FaultSwitch:
                 return []
             self._delivered += copies
             return waits
+
+
+class FaultSwitches:
+    """A switch for each Region, and one for all of them."""
+
+    def __init__(self) -> None:
+        self._switches: dict[str | None, FaultSwitch] = {}
+        self._lock = threading.Lock()
+
+    def of(self, region: str | None) -> FaultSwitch:
+        """The switch of a Region; of all Regions with None."""
+        with self._lock:
+            return self._switches.setdefault(region, FaultSwitch())

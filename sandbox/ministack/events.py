@@ -24,7 +24,7 @@ from sandbox.eventbridge import (
     no_permissions,
     no_resource,
 )
-from sandbox.faults import FaultSwitch
+from sandbox.faults import FaultSwitches
 from sandbox.invocation import (
     AsyncPace,
     AsyncSettings,
@@ -76,7 +76,7 @@ class Events:
         async_pace: AsyncPace | None = None,
     ) -> None:
         self._cloud, self._timers, self._pipelines = cloud, timers, pipelines
-        self.faults = FaultSwitch()
+        self.faults = FaultSwitches()
         self._pace, self._async_pace = pace or Pace(), async_pace or AsyncPace()
         self._ministacks_way: Any = None
         self._refusals: dict[str, tuple[str, int]] = {}
@@ -128,12 +128,17 @@ class Events:
         """When copies of an event come to the rules; only events of AWS's services can fare ill."""
         from ministack.services import eventbridge
 
-        faults = self.faults.faults
-        if faults is None or not str(event.get("Source", "")).startswith("aws."):
+        if not str(event.get("Source", "")).startswith("aws."):
             return [0.0]
-        if faults.pattern and not eventbridge._matches_pattern(json.dumps(faults.pattern), event):
-            return [0.0]
-        return self.faults.fate()
+        for region in (current_scope().region, None):
+            switch = self.faults.of(region)
+            faults = switch.faults
+            if faults is None:
+                continue
+            pattern = json.dumps(faults.pattern or {})
+            if faults.pattern is None or eventbridge._matches_pattern(pattern, event):
+                return switch.fate()
+        return [0.0]
 
     def refuse(self, target_arn: str, code: str, times: int) -> None:
         """Let a target fail, retriably, the next so many times that an event is brought to it."""

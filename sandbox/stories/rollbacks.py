@@ -243,15 +243,14 @@ def losing_events(world: World) -> Iterator[None]:
     """Lose every event of a deploy action."""
     pattern = {
         "source": ["aws.codepipeline"],
-        "region": [world.region],
         "detail": {"type": {"category": ["Deploy"]}},
     }
-    accident(world, "PUT", "faults", {"drop": 1, "pattern": pattern})
+    accident(world, "PUT", f"{world.region}/faults", {"drop": 1, "pattern": pattern})
     world.audience.happened("events", Mark.FAILED, "every event of a deployment is lost")
     try:
         yield
     finally:
-        accident(world, "DELETE", "faults", {})
+        accident(world, "DELETE", f"{world.region}/faults", {})
 
 
 def sweep(world: World) -> None:

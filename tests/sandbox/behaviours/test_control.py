@@ -57,8 +57,14 @@ def test_events_are_dropped_doubled_and_let_through_by_pattern(local: Local) -> 
         bodies = [json.loads(one["Body"]) for one in local.messages(queue, count=3)]
         assert len(bodies) == 3
         assert len({body["id"] for body in bodies}) == 1
+        # A Region's own switch comes first, and another Region's concerns nobody here.
+        ask(local, "PUT", f"{local.region}/faults", {"drop": 1.0, "pattern": ours})
+        ask(local, "DELETE", "us-west-2/faults")
+        s3.put_object(Bucket=bucket, Key="lost-again", Body=b"1")
+        assert local.messages(queue, seconds=1.5) == []
     finally:
         ask(local, "DELETE", "faults")
+        assert ask(local, "DELETE", f"{local.region}/faults")["dropped"] == 1
     s3.put_object(Bucket=bucket, Key="once", Body=b"1")
     assert len(local.messages(queue, count=2, seconds=2)) == 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.control import Control
-from sandbox.faults import Faults, FaultsError, FaultSwitch
+from sandbox.faults import Faults, FaultsError, FaultSwitch, FaultSwitches
 
 
 def fates(count: int, **faults: Any) -> list[list[float]]:
@@ -47,6 +47,14 @@ def test_the_switch_counts_what_it_did() -> None:
     switch.set(Faults(drop=1.0))
     switch.fate()
     assert switch.counts() == {"events": 1, "dropped": 1, "delivered": 0}
+
+
+def test_regions_fare_by_switches_of_their_own() -> None:
+    switches = FaultSwitches()
+    switches.of("us-east-1").set(Faults(drop=1.0))
+    switches.of("us-west-2").set(None)
+    assert switches.of("us-east-1").fate() == []
+    assert switches.of("us-west-2").fate() == switches.of(None).fate() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ def ask(
     client: str = "127.0.0.1",
     **headers: str,
 ) -> tuple[int, Any]:
-    control = Control(FaultSwitch(), world.refuse, world, lambda region: world)
+    control = Control(FaultSwitches(), world.refuse, world, lambda region: world)
     sent: list[Any] = []
     given = {"host": "127.0.0.1:4566", **headers}
     scope = {
