@@ -58,6 +58,8 @@ class Running:
 
     environment: str
     version_label: str | None = None
+    revision: str | None = None
+    """The revision under that label, where it was seen to be deployed."""
     health: str | None = None
     url: str | None = None
 

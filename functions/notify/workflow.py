@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -31,7 +31,15 @@ from notify.story import (
     true_occasion,
     waits_for_its_stage,
 )
-from trellis.ledger import Bake, FailedRun, Incident, Sighting, about_happening, about_release
+from trellis.ledger import (
+    Bake,
+    FailedRun,
+    Incident,
+    Ledger,
+    Sighting,
+    about_happening,
+    about_release,
+)
 from trellis.observability import count, logger
 
 _MOST_REDRAWS = 3
@@ -113,7 +121,7 @@ def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
             if occasion(event) is Occasion.APPROVAL_WANTED
             else ()
         )
-        story = office.gatherer.story(event, known, bakes)
+        story = _with_revisions(office.gatherer.story(event, known, bakes), ledger)
     verdict = judge(event, story, has_waited=has_waited)
     _log(event, verdict)
     match verdict.step:
@@ -124,6 +132,15 @@ def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
         case Step.TELL:
             _tell_occasion(event, story, verdict, office)
     _show(event, office)
+
+
+def _with_revisions(story: Story, ledger: Ledger) -> Story:
+    """What the environments run by the names of its code: a label says nothing to people."""
+    running = tuple(
+        replace(one, revision=ledger.revisions(one.environment).get(one.version_label or ""))
+        for one in story.running
+    )
+    return replace(story, running=running)
 
 
 def _defer(event: ReleaseEvent, parcel: Parcel, verdict: Verdict, office: Office) -> None:

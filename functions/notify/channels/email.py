@@ -72,36 +72,48 @@ class Email:
         self._client, self._topic_arn, self._pace = client, topic_arn, pace
 
     def send(self, notice: Notice, delivery: Delivery) -> str:
-        """Publish a notice and return the id SNS gave it."""
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            ConnectTimeoutError,
-            EndpointConnectionError,
-            NoCredentialsError,
-            ParamValidationError,
-        )
+        """Publish a notice and return the id SNS gave it.
 
+        SNS's API reference lets a subject be any UTF-8 text, older pages ask for ASCII: a subject
+        that is refused for its characters goes out without them.
+        """
         rendered = render(notice)
+        subject = rendered["subject"]
+        try:
+            return self._publish(subject, rendered["body"])
+        except _ParameterError:
+            if subject.isascii():
+                raise
+            plain = subject.encode("ascii", "replace").decode()
+            return self._publish(plain, rendered["body"])
+
+    def _publish(self, subject: str, body: str) -> str:
+        from botocore import exceptions as aws
+
         self._pace.wait()
         try:
-            answer = self._client().publish(
-                TopicArn=self._topic_arn, Subject=rendered["subject"], Message=rendered["body"]
-            )
-        except ClientError as err:
+            answer = self._client().publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
+        except aws.ClientError as err:
             status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            outcome = UncertainError if status >= 500 else RefusedError
-            raise outcome(f"SNS did not take the message: {err}") from err
+            text = f"SNS did not take the message: {err}"
+            if status >= 500:
+                raise UncertainError(text) from err
+            is_parameter = "InvalidParameter" in str(err.response.get("Error", {}).get("Code"))
+            raise (_ParameterError if is_parameter else RefusedError)(text) from err
         except (
-            ConnectTimeoutError,
-            EndpointConnectionError,
-            NoCredentialsError,
-            ParamValidationError,
+            aws.ConnectTimeoutError,
+            aws.EndpointConnectionError,
+            aws.NoCredentialsError,
+            aws.ParamValidationError,
         ) as err:
             raise RefusedError(f"SNS was not reached: {err}") from err
-        except BotoCoreError as err:
+        except aws.BotoCoreError as err:
             raise UncertainError(f"SNS did not say whether it took the message: {err}") from err
         return str(answer["MessageId"])
+
+
+class _ParameterError(RefusedError):
+    """When SNS finds fault with a part of the message."""
 
 
 def _mark(notice: Notice) -> str:

@@ -10,6 +10,7 @@ from notify.wording import cut, one_line
 
 _LONGEST_SUMMARY = 200
 _LONGEST_NAME = 100
+_LONGEST_SHORT = 40
 
 _DEFAULT_S3_SUMMARY = re.compile(r"^Amazon S3 version id: ", re.IGNORECASE)
 _COMMIT = re.compile(r"^[0-9a-f]{7,64}$")
@@ -23,10 +24,10 @@ def short(travelling: Change | None) -> str | None:
         is_hash = _COMMIT.match(travelling.revision)
         return travelling.revision[:7] if is_hash else cut(one_line(travelling.revision), 20)
     words = _summary(travelling)
-    first = words.split(" ", 1)[0] if words else ""
-    if _COMMIT.match(first):
-        return first[:7]
-    return f"S3 version {cut(one_line(travelling.revision), 12)}"
+    if words is None:
+        return f"S3 version {cut(one_line(travelling.revision), 12)}"
+    first = words.split(" ", 1)[0]
+    return first[:7] if _COMMIT.match(first) else f"“{cut(words, _LONGEST_SHORT)}”"
 
 
 def in_one_line(travelling: Change) -> str:

@@ -16,6 +16,7 @@ from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Stop
 from notify.story import (
     Approval,
     Occasion,
+    Running,
     Story,
     change,
     failed_actions,
@@ -264,7 +265,7 @@ def _more(
             said = "\n".join(shown(line) or "" for line in one.evidence)
             facts.append(Fact(f"What {one.environment or 'the environment'} says", said))
     if story.running:
-        facts.append(Fact("Running now", "\n".join(_running(story))))
+        facts.append(Fact("Running now", "\n".join(_running(story, change(event, story)))))
     if undone := next((s for s in story.sightings if s.subject.startswith("rollback/")), None):
         facts.append(Fact("Rollback", _ROLLBACKS.get(undone.state, undone.state.lower())))
     if recovered_from:
@@ -304,12 +305,21 @@ def _watch(bake: Bake) -> str:
     return shown(said) or bake.state.lower()
 
 
-def _running(story: Story) -> list[str]:
+def _running(story: Story, travelling: Change | None) -> list[str]:
     return [
-        f"{one.environment}: {one_line(one.version_label or 'no version')}"
+        f"{one.environment}: {_version(one, travelling)}"
         + (f" ({one.health})" if one.health else "")
         for one in story.running
     ]
+
+
+def _version(running: Running, travelling: Change | None) -> str:
+    """What an environment runs: by its code where that is known, else by its label."""
+    if running.revision is None:
+        return one_line(running.version_label or "no version")
+    if travelling is not None and running.revision == travelling.revision:
+        return "this release"
+    return in_one_line(Change(revision=running.revision)) or "another release"
 
 
 def _started_by(event: ReleaseEvent) -> str:
@@ -350,13 +360,20 @@ def _links(
         *(("external", _external(one.name, one.provider), one.url) for one in failed),
         *(("log", f"The log of {one.name}", one.log_url) for one in failed),
         ("review", "What to review", story.approval.url if story.approval else None),
-        ("commit", "The change itself", travelling.url if travelling else None),
+        ("commit", "The change itself", _change_url(travelling)),
     ]
     for key, text, address in wanted:
         if address and all(address != link.url for link in found):
             number = 1 + sum(link.key.split(" ")[0] == key for link in found)
             found.append(Link(key if number == 1 else f"{key} {number}", text, address))
     return tuple(found)
+
+
+def _change_url(travelling: Change | None) -> str | None:
+    """Where the change can be seen; for an object of S3, AWS links to no more than S3 itself."""
+    if travelling is None or travelling.url is None or travelling.url.endswith("#"):
+        return None
+    return travelling.url
 
 
 def _external(action: str | None, provider: str | None) -> str:

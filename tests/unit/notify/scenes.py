@@ -83,12 +83,14 @@ RUNNING = (
     ),
     Running(
         environment="shop-test-main",
-        version_label="code-pipeline-1795512980123-BuildArtifact-df293e2d",
+        version_label="code-pipeline-1795512985456-BuildArtifact-df293e2d",
+        revision="8c1f2e9d4b7a6053c8e1f2a9d4b7a6053c8e1f2a",
         health="Ok",
     ),
     Running(
         environment="shop-prod-main",
         version_label="code-pipeline-1795426580123-BuildArtifact-1b7c9d31",
+        revision="17e0c4b2a9d85f36417e0c4b2a9d85f36417e0c4",
         health="Severe",
     ),
 )
@@ -234,6 +236,17 @@ SCENES = {
         Story(change=COMMIT, is_rollback=True, failed_actions=(DEPLOY,)),
     ),
     "released": Scene(sample("pipeline-succeeded"), Story(change=COMMIT)),
+    "released-from-an-upload": Scene(
+        sample("pipeline-succeeded"),
+        Story(
+            change=Change(
+                revision="a25282f3-ce04-4565-b970-9d94658f1592",
+                summary="v2: Sell sourdough",
+                url="https://console.aws.amazon.com/s3/home?region=us-east-1#",
+                provider="S3",
+            )
+        ),
+    ),
     "released-after-failures": Scene(
         sample("pipeline-succeeded"), Story(change=UPLOAD), recovered_from=2
     ),

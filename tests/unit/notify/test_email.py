@@ -88,6 +88,22 @@ def test_publishes_subject_and_body_to_the_topic() -> None:
     assert sent == "m-1"
 
 
+def test_a_subject_that_is_refused_for_its_characters_goes_out_without_them() -> None:
+    subjects = []
+
+    class Old:
+        def publish(self, **message: Any) -> Any:
+            subjects.append(message["Subject"])
+            if not message["Subject"].isascii():
+                raise refusal("InvalidParameter", 400)
+            return {"MessageId": "m-1"}
+
+    notice = Notice(severity=Severity.ERROR, state="FAILED", headline="“Brötchen” failed")
+    sent = Email(Old, TOPIC, no_pace()).send(notice, None)  # type: ignore[arg-type]  # mail needs nothing of it
+    assert sent == "m-1"
+    assert subjects == ["[FAILED] “Brötchen” failed", "[FAILED] ?Br?tchen? failed"]
+
+
 def test_a_throttled_mail_is_sent_once_and_is_no_repeat() -> None:
     answers: list[Any] = [refusal("Throttling", 400), {"MessageId": "m-1"}]
     bodies = []

@@ -232,3 +232,26 @@ def test_creating_a_pipeline_is_one_message_that_asks_for_the_first_upload() -> 
     bureau.work()
     (headline,) = mailbox.headlines
     assert headline == "shop-pipeline-main (us-east-1) is ready and waiting for the first upload"
+
+
+def test_what_the_environments_run_is_named_by_its_code_where_the_ledger_knows_it() -> None:
+    mailbox = Recorder()
+    bureau = Bureau(senders=[mailbox])
+    Ledger(bureau.table).set_revision("shop-prod-main", "v7", "17e0c4b2a9d8", NOW)
+
+    class Answering(Pipeline):
+        def list_action_executions(self, **request: Any) -> dict[str, Any]:
+            answer = super().list_action_executions(**request)
+            answer["actionExecutionDetails"][0]["input"]["configuration"] = {
+                "EnvironmentName": "shop-prod-main"
+            }
+            return answer
+
+        def describe_environments(self, **_: Any) -> dict[str, Any]:
+            one = {"EnvironmentName": "shop-prod-main", "VersionLabel": "v7", "HealthStatus": "Ok"}
+            return {"Environments": [one]}
+
+    bureau.pipeline = Answering()
+    bureau.tell(sample("pipeline-succeeded"))
+    facts = {fact.name: fact.value for fact in mailbox.sent[0].facts}
+    assert facts["Running now"] == "shop-prod-main: 17e0c4b (Ok)"
