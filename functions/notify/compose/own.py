@@ -50,6 +50,8 @@ def _rollback(event: RollbackStateChange, origin: Origin) -> Notice:
         facts.append(Fact("Away from", _version(event.bad)))
     if event.good:
         facts.append(Fact("Back to", _version(event.good)))
+    if event.route:
+        facts.append(Fact("By way of", event.route.value))
     if event.evidence:
         said = [shown(line) or "" for line in event.evidence[:_MOST_EVIDENCE]]
         facts.append(Fact("Evidence", "\n".join(line for line in said if line)))
