@@ -12,6 +12,11 @@ _COMMAND = re.compile(
     r"Error while executing command: (?P<command>.+?)\.? Reason: (?P<reason>.+?)\.?$"
 )
 _MESSAGE = re.compile(r"\bMessage: (?P<message>.+)$")
+_PHRASES = (
+    # What Elastic Beanstalk buries in a paragraph.
+    (re.compile(r"Command failed on (?:all )?instances?|Engine execution has"), "a command failed"),
+    (re.compile(r"in an invalid state for this operation"), "the environment was busy"),
+)
 _FILLER = re.compile(
     r"^(?:Deployment failed\.|Build terminated with state: \w+\.?|\w*(?:Error|Exception): )\s*"
 )
@@ -29,6 +34,9 @@ def gist(reason: str | None) -> str | None:
     if not reason:
         return None
     text = one_line(reason.split("\n", 1)[0])
+    for pattern, words in _PHRASES:
+        if pattern.search(text):
+            return words
     if command := _COMMAND.search(text):
         return cut(f"{command['command']}: {command['reason']}", _LONGEST)
     if message := _MESSAGE.search(text):

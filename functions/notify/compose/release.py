@@ -319,7 +319,8 @@ def _version(running: Running, travelling: Change | None) -> str:
         return one_line(running.version_label or "no version")
     if travelling is not None and running.revision == travelling.revision:
         return "this release"
-    return in_one_line(Change(revision=running.revision)) or "another release"
+    provider = travelling.provider if travelling else None
+    return short(Change(revision=running.revision, provider=provider)) or "another release"
 
 
 def _started_by(event: ReleaseEvent) -> str:

@@ -254,4 +254,4 @@ def test_what_the_environments_run_is_named_by_its_code_where_the_ledger_knows_i
     bureau.pipeline = Answering()
     bureau.tell(sample("pipeline-succeeded"))
     facts = {fact.name: fact.value for fact in mailbox.sent[0].facts}
-    assert facts["Running now"] == "shop-prod-main: 17e0c4b (Ok)"
+    assert facts["Running now"] == "shop-prod-main: S3 version 17e0c4b2a9d8 (Ok)"
