@@ -360,29 +360,19 @@ def _invoke(record: Record) -> Mapping[str, Any] | None:
         raise GoneError(f"Function not found: {record['FunctionArn']}:{version}")
     record["CheckpointToken"] = lambda_durable.new_checkpoint_token()
     began = lambda_durable._now()
-    token = lambda_svc._durable_ctx.set(
+    result = lambda_svc._execute_function(
+        {**function, "config": {**config, "FunctionArn": f"{record['FunctionArn']}:{version}"}},
         {
-            "arn": arn,
-            "token": record["CheckpointToken"],
-            "name": record["DurableExecutionName"],
-        }
-    )
-    try:
-        result = lambda_svc._execute_function(
-            {**function, "config": {**config, "FunctionArn": f"{record['FunctionArn']}:{version}"}},
-            {
-                "DurableExecutionArn": arn,
-                "CheckpointToken": record["CheckpointToken"],
-                "InitialExecutionState": {
-                    "Operations": lambda_durable._serialize_operations(
-                        record["Operations"], for_event=True
-                    ),
-                    "NextMarker": "",
-                },
+            "DurableExecutionArn": arn,
+            "CheckpointToken": record["CheckpointToken"],
+            "InitialExecutionState": {
+                "Operations": lambda_durable._serialize_operations(
+                    record["Operations"], for_event=True
+                ),
+                "NextMarker": "",
             },
-        )
-    finally:
-        lambda_svc._durable_ctx.reset(token)
+        },
+    )
     body = result.get("body")
     has_failed = bool(result.get("error") or result.get("throttle"))
     lambda_durable.record_invocation_completed(

@@ -80,10 +80,8 @@ class Functions:
                 "The role defined for the function cannot be assumed by Lambda.",
             )
         function = _function(record, config)
-        variables = dict(lambda_svc._durable_env_overlay())
         trace = lambda_svc._xray_trace_id_for_invocation(config)
-        if trace:
-            variables["_X_AMZN_TRACE_ID"] = trace
+        variables = {"_X_AMZN_TRACE_ID": trace} if trace else {}
         key = hashlib.sha256(repr((scope, function, sorted(credentials.items()))).encode())
         reply = self._pool.run(
             key.hexdigest(),

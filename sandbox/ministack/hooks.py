@@ -110,8 +110,6 @@ HOOKS = (
     "services.lambda_durable.schedule_resume",
     "services.lambda_svc._create_esm",
     "services.lambda_svc._create_function",
-    "services.lambda_svc._durable_ctx",
-    "services.lambda_svc._durable_env_overlay",
     "services.lambda_svc._effective_func_record_for_qualifier",
     "services.lambda_svc._emit_lambda_logs",
     "services.lambda_svc._emit_lambda_metrics",
