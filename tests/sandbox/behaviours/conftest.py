@@ -6,38 +6,27 @@ import io
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
-ROOT = Path(__file__).resolve().parents[3]
+from sandbox import running
+from sandbox.running import Sandbox
+
 _accounts = itertools.count(100_000_000_000 + os.getpid() * 10_000)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A sandbox that listens."""
-
-    endpoint: str
-    plain_endpoint: str
-    authority: str
-    state: Path
 
 
 @dataclass(frozen=True)
 class Local:
     """One account in the sandbox, empty at first; the account's number is its root's key."""
 
-    server: Server
+    server: Sandbox
     account: str
     region: str = "us-east-1"
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -61,7 +50,7 @@ class Local:
             service,
             region_name=region,
             endpoint_url=self.server.endpoint,
-            verify=self.server.authority,
+            verify=str(self.server.authority),
             config=Config(retries={"max_attempts": 0}),
             **credentials,
         )
@@ -197,46 +186,13 @@ def eventually[Found](look: Callable[[], Found], seconds: float = 10.0) -> Found
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One sandbox for all of these tests; SANDBOX_STATE names one that runs already."""
-    running = os.environ.get("SANDBOX_STATE")
-    if running:
-        yield _ready(Path(running))
-        return
-    state = tmp_path_factory.mktemp("sandbox") / "state"
-    with (state.parent / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                str(ROOT / ".venv" / "sandbox" / "bin" / "python"),
-                "-m",
-                "sandbox",
-                *("--state", str(state), "--runtime", str(ROOT / ".venv" / "runtime")),
-                *("--port", "0", "--lifeline"),
-            ],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            deadline = time.monotonic() + 60
-            while not (state / "ready.json").exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    sys.stderr.write((state.parent / "server.log").read_text())
-                    pytest.fail("the sandbox did not start")
-                time.sleep(0.05)
-            yield _ready(state)
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _ready(state: Path) -> Server:
-    ready = json.loads((state / "ready.json").read_text())
-    return Server(ready["endpoint"], ready["plain_endpoint"], ready["authority"], state)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One empty sandbox for all of these tests: what they do to it, no story shall find."""
+    with running.sandbox(tmp_path_factory.mktemp("behaviours") / "state", port=0) as target:
+        yield target
 
 
 @pytest.fixture
-def local(server: Server) -> Local:
+def local(server: Sandbox) -> Local:
     """An account that nobody used before."""
     return Local(server, str(next(_accounts))[:12])

@@ -21,7 +21,7 @@ def ask(local: Local, method: str, path: str, body: Any = None) -> Any:
         method=method,
         data=None if body is None else json.dumps(body).encode(),
     )
-    trusted = ssl.create_default_context(cafile=local.server.authority)
+    trusted = ssl.create_default_context(cafile=str(local.server.authority))
     with urllib.request.urlopen(request, context=trusted) as answer:  # noqa: S310
         return json.load(answer)
 
