@@ -56,7 +56,7 @@ FORMS: dict[str, dict[str, str]] = {
     },
     "single instance": {"DevEnvironmentType": "SingleInstance", "CertificateArn": CERTIFICATE},
     "chat secret": {"ChatSecretArn": CHAT_SECRET},
-    "no checks": {"ChecksBuildspec": ""},
+    "no checks": {"ChecksBuildspec": "", "ParallelBuildActions": "false"},
     "parallel": {"ParallelBuildActions": "true"},
     "deletable": {"DataRetention": "delete"},
     "all of it": {
