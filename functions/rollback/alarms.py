@@ -5,12 +5,16 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAla
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from rollback.calls import call
+from rollback.facts import AlarmOff
 
 _AT_ONCE = 100
+_OF_A_COMPOSITE = timedelta(minutes=5)
+"""A composite alarm does not say how far back its alarms look."""
 
 
 class Alarms:
@@ -19,9 +23,9 @@ class Alarms:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def going_off(self, names: tuple[str, ...]) -> dict[str, datetime]:
-        """Those of the names that are in ALARM now, with the time since when."""
-        found: dict[str, datetime] = {}
+    def going_off(self, names: tuple[str, ...]) -> dict[str, AlarmOff]:
+        """Those of the names that are in ALARM now."""
+        found: dict[str, AlarmOff] = {}
         for first in range(0, len(names), _AT_ONCE):
             answer = call(
                 self._client.describe_alarms,
@@ -30,9 +34,20 @@ class Alarms:
                 StateValue="ALARM",
                 MaxRecords=_AT_ONCE,
             )
-            found |= {
-                str(one["AlarmName"]): one["StateUpdatedTimestamp"]
-                for kind in ("MetricAlarms", "CompositeAlarms")
-                for one in answer.get(kind) or []
-            }
+            for one in answer.get("MetricAlarms") or []:
+                found[str(one["AlarmName"])] = AlarmOff(
+                    since=one["StateUpdatedTimestamp"], window=_window(one)
+                )
+            for one in answer.get("CompositeAlarms") or []:
+                found[str(one["AlarmName"])] = AlarmOff(
+                    since=one["StateUpdatedTimestamp"], window=_OF_A_COMPOSITE
+                )
         return found
+
+
+def _window(alarm: Mapping[str, Any]) -> timedelta:
+    """How far back an alarm looks: its periods, also where it is one of metric math."""
+    periods = [alarm.get("Period") or 0]
+    for metric in alarm.get("Metrics") or []:
+        periods += [metric.get("Period") or 0, metric.get("MetricStat", {}).get("Period") or 0]
+    return timedelta(seconds=max(periods) * int(alarm.get("EvaluationPeriods") or 1))

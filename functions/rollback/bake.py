@@ -7,12 +7,12 @@ a blink: two in a row are needed, the second soon after the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rollback.facts import Baseline, Health, Incident, Look
+from rollback.facts import AlarmOff, Baseline, Health, Incident, Look
 
 _CONFIRMATIONS = 2
 _SOONEST, _LATEST = timedelta(seconds=2), timedelta(seconds=30)
@@ -113,13 +113,23 @@ def ended(bake: Bake, verdict: Verdict, reason: str) -> Bake:
 
 def sample_of(
     look: Look,
-    alarms: Iterable[str],
+    alarms: Mapping[str, AlarmOff],
     baseline: Baseline,
     incidents: Iterable[Incident],
     deployed: datetime,
 ) -> Sample:
-    """Judge one look: `alarms` are in ALARM now, `incidents` are the environment's events since."""
-    fresh = tuple(sorted(set(alarms) - baseline.alarms))
+    """Judge one look: `alarms` are in ALARM now, `incidents` are the environment's events since.
+
+    An alarm lags behind what it measures. It counts only when all that it looked at came after
+    the deployment, or the next good version would pay for the last bad one.
+    """
+    fresh = tuple(
+        sorted(
+            name
+            for name, off in alarms.items()
+            if name not in baseline.alarms and off.since >= deployed + off.window
+        )
+    )
     excuse = _excuse(look, baseline, incidents, deployed)
     badness, before = look.health.badness, (baseline.health or Health.OK).badness or 0
     is_worse = badness is not None and badness >= _TRIGGER and badness > before

@@ -8,7 +8,7 @@ rollback, so two labels may hold the same revision and only revisions are compar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -190,6 +190,15 @@ class Incident:
     message: str
     severity: str = "INFO"
     version_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmOff:
+    """An alarm that is in ALARM."""
+
+    since: datetime
+    window: timedelta
+    """How far back it looks: what it saw there may be older than the deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

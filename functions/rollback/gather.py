@@ -57,7 +57,7 @@ def read_baseline(desk: Desk, deployment: Deployment, settings: EnvironmentSetti
     look = desk.beanstalk.look(deployment.environment, desk.now())
     incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
     off = desk.alarms.going_off(settings.alarms)
-    before = frozenset(name for name, since in off.items() if since < deployment.started)
+    before = frozenset(name for name, one in off.items() if one.since < deployment.started)
     if not has_update_begun(incidents, None):
         return Baseline(
             source="seen",

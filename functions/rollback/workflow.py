@@ -30,7 +30,7 @@ from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
 from trellis.events import BakeState, RollbackMode, RollbackState
 from trellis.ledger import Act, Bake, Claim, Hold, KnownGood, OpenWatch
-from trellis.observability import logger
+from trellis.observability import count, logger
 
 _MOST_ROUNDS = 12
 _DEPLOY_LIMIT = timedelta(hours=2)
@@ -105,10 +105,16 @@ def _watch(
     case = Case(
         deployment=deployment,
         cause=Cause.DEPLOY_FAILED,
-        why=f"the deployment failed ({landing.message or 'CodePipeline gives no reason'})",
+        why=f"the deployment failed ({_short(landing.message)})",
         baseline=baseline,
     )
     return _mend(script, desk, case, settings, landing.ended, (), None)
+
+
+def _short(message: str | None) -> str:
+    """What a failed action said, as much of it as a sentence holds."""
+    text = " ".join((message or "CodePipeline gives no reason").split()).rstrip(".")
+    return text if len(text) <= 240 else f"{text[:239].rstrip()}…"
 
 
 # The claim --------------------------------------------------------------------------------
@@ -359,9 +365,14 @@ def _make_known_good(desk: Desk, deployment: Deployment) -> str:
     key = version.key if version else own.artifact_key
     copied = None
     if bucket and key:
-        copied = desk.bundles.copy(
-            bucket, key, deployment.environment, deployment.action_execution_id
-        )
+        try:
+            copied = desk.bundles.copy(
+                bucket, key, deployment.environment, deployment.action_execution_id
+            )
+        except RefusedError as err:
+            # It is good all the same; only that it may expire one day.
+            logger.error("not copied", environment=deployment.environment, reason=str(err))
+            count("CopiesMissing")
     before = desk.ledger.known_good(deployment.environment)
     is_newest = desk.ledger.set_known_good(
         KnownGood(

@@ -20,6 +20,6 @@ def play(world: World) -> None:
         run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
         deployed(world, run, "Dev")
         answer_yes(world, expect_letter(world, "Dev", "It waits for your yes"))
-        expect_letter(world, "Dev", "Rolled back", "v1: Open the bakery")
+        expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
         expect_back(world, "Dev", "v1")
     stop(world, run)

@@ -13,7 +13,7 @@ def play(world: World) -> None:
     expect_letter(
         world,
         "Test",
-        "Rolled back",
+        "Rolled back:",
         "v2: Sell sourdough",
         "v1: Open the bakery",
         "The deployment failed",

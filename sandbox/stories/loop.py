@@ -19,7 +19,7 @@ def play(world: World) -> None:
     prove(world, "v1", "Open the bakery")
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rolled back", "v1: Open the bakery")
+    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
     stop(world, run)
     again = world.client("codepipeline").start_pipeline_execution(
         name=world.outputs["PipelineName"],

@@ -1,32 +1,30 @@
 """An environment that is busy is waited for, and then taken back."""
 
-from sandbox.stories.rollbacks import (
-    expect_back,
-    expect_letter,
-    losing_events,
-    name_of,
-    prove,
-    sweep,
-)
-from sandbox.stories.world import World
+from sandbox.stories.rollbacks import deployed, expect_back, name_of, order, prove, stop
+from sandbox.stories.world import Mark, StoryError, World
 
 
 def play(world: World) -> None:
-    """Given v2 failed in Dev and Dev is updating, the rollback begins when Dev is Ready."""
-    prove(world, "v1", "Open the bakery")
-    with losing_events(world):
-        run = world.upload("v2", "Sell sourdough", fault="fails-at-start", fault_in="dev")
-        world.expect_ended(run, "Failed")
-        world.client("elasticbeanstalk").update_environment(
-            EnvironmentName=name_of(world, "Dev"),
-            OptionSettings=[
-                {
-                    "Namespace": "aws:elasticbeanstalk:application:environment",
-                    "OptionName": "COLOUR",
-                    "Value": run[:8],
-                }
-            ],
-        )
-        sweep(world)
-        expect_letter(world, "Dev", "Rolled back", "v1: Open the bakery")
-        expect_back(world, "Dev", "v1")
+    """Given Dev is updating, when a person orders it back, that waits until Dev is Ready."""
+    first = prove(world, "v1", "Open the bakery")
+    run = world.upload("v2", "Sell sourdough")
+    deployed(world, run, "Dev")
+    stop(world, run)
+    world.client("elasticbeanstalk").update_environment(
+        EnvironmentName=name_of(world, "Dev"),
+        OptionSettings=[
+            {
+                "Namespace": "aws:elasticbeanstalk:application:environment",
+                "OptionName": "COLOUR",
+                "Value": run[:8],
+            }
+        ],
+    )
+    world.audience.happened("Dev", Mark.WAITING, "is updating")
+    [plan] = order(world, command="plan", environment="dev")["plans"]
+    if plan["action"] != "wait":
+        raise StoryError(f"the plan is to {plan['action']}: {plan['reason']}")
+    done = order(world, command="roll-back", environment="dev", revision=first)
+    if done["outcome"] != "rolled back":
+        raise StoryError(f"{done['outcome']}: {done['reason']}")
+    expect_back(world, "Dev", "v1")

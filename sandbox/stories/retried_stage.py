@@ -18,5 +18,5 @@ def play(world: World) -> None:
         retryMode="ALL_ACTIONS",
     )
     world.audience.happened("you", Mark.DONE, "retry DeployToDev")
-    expect_letter(world, "Dev", "Rolled back", "v1: Open the bakery")
+    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
     expect_back(world, "Dev", "v1")

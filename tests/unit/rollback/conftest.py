@@ -29,7 +29,8 @@ def stubbed() -> Iterator[Callable[[str], tuple[Any, Stubber]]]:
     made: list[Stubber] = []
 
     def make(service: str) -> tuple[Any, Stubber]:
-        client = boto3.client(
+        create: Any = boto3.client
+        client = create(
             service,
             region_name="us-east-1",
             aws_access_key_id="testing",

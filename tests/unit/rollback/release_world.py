@@ -843,7 +843,12 @@ def _delete_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803
 def _describe_alarms(world: World, AlarmNames: list[str], **_: Any) -> Any:  # noqa: N803
     return {
         "MetricAlarms": [
-            {"AlarmName": name, "StateUpdatedTimestamp": world.alarms[name]}
+            {
+                "AlarmName": name,
+                "StateUpdatedTimestamp": world.alarms[name],
+                "Period": 60,
+                "EvaluationPeriods": 1,
+            }
             for name in AlarmNames
             if name in world.alarms
         ]

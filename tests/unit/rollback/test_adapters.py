@@ -15,7 +15,7 @@ from rollback.beanstalk import Beanstalk, NoSuchEnvironmentError, has_update_beg
 from rollback.bundles import Bundles
 from rollback.calls import RefusedError, ThrottledError, UnansweredError, call
 from rollback.executions import Executions
-from rollback.facts import ActionState, Health
+from rollback.facts import ActionState, AlarmOff, Health
 from rollback.pipeline import NoSuchStageError, Pipeline, reason_for_api
 
 type Stubbed = Callable[[str], tuple[Any, Stubber]]
@@ -468,7 +468,26 @@ def test_sees_the_alarms_that_go_off(stubbed: Stubbed) -> None:
     client, stub = stubbed("cloudwatch")
     stub.add_response(
         "describe_alarms",
-        {"MetricAlarms": [{"AlarmName": "a", "StateUpdatedTimestamp": AT}], "CompositeAlarms": []},
+        {
+            "MetricAlarms": [
+                {
+                    "AlarmName": "a",
+                    "StateUpdatedTimestamp": AT,
+                    "EvaluationPeriods": 3,
+                    "Metrics": [
+                        {
+                            "Id": "m",
+                            "MetricStat": {
+                                "Metric": {"Namespace": "N", "MetricName": "M"},
+                                "Period": 60,
+                                "Stat": "Sum",
+                            },
+                        }
+                    ],
+                }
+            ],
+            "CompositeAlarms": [{"AlarmName": "b", "StateUpdatedTimestamp": AT}],
+        },
         {
             "AlarmNames": ["a", "b"],
             "AlarmTypes": ["MetricAlarm", "CompositeAlarm"],
@@ -476,7 +495,10 @@ def test_sees_the_alarms_that_go_off(stubbed: Stubbed) -> None:
             "MaxRecords": 100,
         },
     )
-    assert Alarms(client).going_off(("a", "b")) == {"a": AT}
+    assert Alarms(client).going_off(("a", "b")) == {
+        "a": AlarmOff(since=AT, window=timedelta(minutes=3)),
+        "b": AlarmOff(since=AT, window=timedelta(minutes=5)),
+    }
     assert Alarms(client).going_off(()) == {}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rollback import bake
 from rollback.bake import Bake, Sample, Verdict
-from rollback.facts import Baseline, Health, Incident
+from rollback.facts import AlarmOff, Baseline, Health, Incident
 from tests.unit.rollback.samples import NOW, look
 
 OK = Baseline(source="seen", health=Health.OK, platform="4.5.2")
@@ -88,15 +88,20 @@ def test_worse_than_before_and_known_is_bad(
     health: Health, baseline: Baseline, is_bad: bool
 ) -> None:
     seen = look(health=health, platform="4.5.2")
-    assert bake.sample_of(seen, (), baseline, (), BEGAN).is_bad is is_bad
+    assert bake.sample_of(seen, {}, baseline, (), BEGAN).is_bad is is_bad
 
 
 def test_an_alarm_counts_unless_it_was_there_before() -> None:
-    well = look(health=Health.OK)
-    assert bake.sample_of(well, {"5xx"}, OK, (), BEGAN).is_bad
-    assert not bake.sample_of(
-        well, {"5xx"}, replace(OK, alarms=frozenset({"5xx"})), (), BEGAN
-    ).is_bad
+    well, minutes = look(health=Health.OK), timedelta(minutes=5)
+    off = {"5xx": AlarmOff(since=NOW + minutes, window=minutes)}
+    before = replace(OK, alarms=frozenset({"5xx"}))
+    assert bake.sample_of(well, off, OK, (), BEGAN).is_bad
+    assert not bake.sample_of(well, off, before, (), BEGAN).is_bad
+
+
+def test_an_alarm_that_still_looks_at_the_last_version_does_not_count() -> None:
+    off = {"5xx": AlarmOff(since=NOW + timedelta(minutes=2), window=timedelta(minutes=5))}
+    assert not bake.sample_of(look(health=Health.OK), off, OK, (), BEGAN).is_bad
 
 
 @pytest.mark.parametrize(
@@ -135,14 +140,14 @@ def test_what_else_happens_is_not_blamed_on_the_release(
     incidents: list[Incident], at: float, excuse: str | None
 ) -> None:
     seen = look(health=Health.SEVERE, at=NOW + timedelta(seconds=at), platform="4.5.2")
-    judged = bake.sample_of(seen, (), OK, incidents, BEGAN)
+    judged = bake.sample_of(seen, {}, OK, incidents, BEGAN)
     assert judged.is_bad is (excuse is None)
     assert excuse is None or excuse in (judged.excuse or "")
 
 
 def test_another_platform_is_no_verdict_on_the_release() -> None:
     seen = look(health=Health.SEVERE, platform="4.6.0")
-    assert not bake.sample_of(seen, (), OK, (), BEGAN).is_bad
+    assert not bake.sample_of(seen, {}, OK, (), BEGAN).is_bad
 
 
 @pytest.mark.parametrize(

@@ -326,7 +326,7 @@ def test_an_alarm_that_goes_off_is_enough() -> None:
     world = World()
     good_first(world)
     world.release(Release("v2"))
-    world.play(timedelta(seconds=60))
+    world.play(timedelta(seconds=120))
     world.alarms["bakery-health"] = world.clock.now()
     world.play()
     assert world.running() == {"v1"}
