@@ -76,6 +76,17 @@ demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 K
 sandbox: setup ## Keep an empty local cloud running, and print how to use it
 	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
 
+# ---------------------------------------------------------------- read the messages
+.PHONY: render gallery redrive
+render: $(DEV)/.ready ## Show what each channel would get: EVENT=file|folder CHANNEL=email|slack|teams|pagerduty|webhook
+	@PYTHONPATH=functions:layers/shared $(DEV)/bin/python -m operations.render "$(or $(EVENT),events)" $(if $(CHANNEL),--channel "$(CHANNEL)")
+
+gallery: $(DEV)/.ready ## Every message in every channel, on one page: OUT=.demo/gallery.html
+	@PYTHONPATH=functions:layers/shared $(DEV)/bin/python -m operations.gallery "$(or $(OUT),.demo/gallery.html)"
+
+redrive: $(DEV)/.ready ## Send notify's dead letters back to its queue: STACK=name REGION=name SHOW=1
+	@$(DEV)/bin/python -m operations.redrive "$(STACK)" $(if $(REGION),--region "$(REGION)") $(if $(SHOW),--show)
+
 # ---------------------------------------------------------------- check it
 .PHONY: check lint types template test
 check: lint types template ## Style, types and the template's lint
