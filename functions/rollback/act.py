@@ -552,6 +552,7 @@ def _failed(
     )
     order = {"command": "roll-back", "environment": deployment.environment}
     reason = f"the rollback failed: {problem}"
+    script.act("count the failure", lambda: _count_failure(desk, deployment.environment))
     script.do(
         "tell that it failed",
         str,
@@ -579,6 +580,11 @@ def _close(desk: Desk, stage: str, execution_id: str, problem: str) -> Frozen:
     except RefusedError:
         # The page matters more than the freeze; it says whether the stage is frozen.
         return Frozen(is_ours=False, is_new=False)
+
+
+def _count_failure(desk: Desk, environment: str) -> str:
+    desk.measures.failed(environment)
+    return "counted"
 
 
 def _measure(desk: Desk, case: Case, name: str, since: datetime) -> str:

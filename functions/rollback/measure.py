@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
     TimeToRestoreSeconds from bad to proven again                    environment
     TimeToStartSeconds   from bad to the rollback's begin            environment
     TimeToReadySeconds   from bad to Ready again                     environment
+    FailedRollbacks      rollbacks that failed or could not go on    environment
     Decisions            what was decided                            environment, decision, row
 """
 
@@ -45,6 +46,10 @@ class Measures:
     def bad(self, environment: str) -> None:
         """Count a deployment that was bad."""
         self._emit({"environment": environment}, {"FailedDeployments": ("Count", 1)})
+
+    def failed(self, environment: str) -> None:
+        """Count a rollback that failed; an alarm goes off for it."""
+        self._emit({"environment": environment}, {"FailedRollbacks": ("Count", 1)})
 
     def took(self, environment: str, name: str, time: timedelta) -> None:
         """How long something took since the deployment was bad."""

@@ -73,6 +73,7 @@ def watch(
         ended = _watch(script, desk, deployment, settings)
     except GaveUpError as err:
         # A person must hear of it; that it happened also ends in the dead-letter queue.
+        script.act("count the failure", partial(_count_lost, desk, deployment))
         said = partial(_say_lost, desk, deployment, settings, str(err))
         script.do("tell that it failed", str, said)
         raise
@@ -172,6 +173,11 @@ class _Begun:
 
 def _begun(desk: Desk, deployment: Deployment) -> _Begun:
     return _Begun(act=desk.ledger.act(deployment.action_execution_id))
+
+
+def _count_lost(desk: Desk, deployment: Deployment) -> str:
+    desk.measures.failed(deployment.environment)
+    return "counted"
 
 
 def _say_lost(

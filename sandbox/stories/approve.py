@@ -19,7 +19,7 @@ def play(world: World) -> None:
     with behaving(world, "Dev", mode="approve"):
         run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
         deployed(world, run, "Dev")
-        answer_yes(world, expect_letter(world, "Dev", "It waits for your yes"))
-        expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
+        answer_yes(world, expect_letter(world, "Dev", "It waits for your yes", of=run))
+        expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery", of=run)
         expect_back(world, "Dev", "v1")
     stop(world, run)

@@ -22,8 +22,8 @@ def play(world: World) -> None:
     with behaving(world, answerHours=0.001), behaving(world, "Dev", mode="approve"):
         run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
         deployed(world, run, "Dev")
-        expect_letter(world, "Dev", "It waits for your yes")
-        expect_letter(world, "Dev", "Not rolled back", "Nobody answered")
+        expect_letter(world, "Dev", "It waits for your yes", of=run)
+        expect_letter(world, "Dev", "Not rolled back", "Nobody answered", of=run)
         expect_no_rollback(world, "Dev", began)
     stop(world, run)
     order(world, command="roll-back", environment="dev")

@@ -24,7 +24,9 @@ def play(world: World) -> None:
     world.wait_for_approval(run)
     world.approve(run)
     world.expect_ended(run, "Succeeded")
-    expect_letter(world, "Prod", "Rolled back:", "HTTP 5xx", "v1: Open the bakery", "RollbackStage")
+    expect_letter(
+        world, "Prod", "Rolled back:", "HTTP 5xx", "v1: Open the bakery", "RollbackStage", of=run
+    )
     expect_back(world, "Prod", "v1")
     if not is_open(world, "Prod"):
         raise StoryError(f"{STAGES['Prod']} stayed frozen after a rollback that was proven")

@@ -18,6 +18,7 @@ def play(world: World) -> None:
         "v1: Open the bakery",
         "The deployment failed",
         "instances of bakery-test-demo run v1",
+        of=run,
     )
     expect_back(world, "Test", "v1")
     world.expect_untouched("Prod", before)

@@ -13,5 +13,5 @@ def play(world: World) -> None:
     rejected = world.failure(run)
     if "Rejected by Trellis" not in rejected or "HTTP 5xx" not in rejected:
         raise StoryError(f"the approval does not say why it was rejected: {rejected}")
-    expect_letter(world, "Test", "Rolled back:", "UpdateEnvironment", "v1: Open the bakery")
+    expect_letter(world, "Test", "Rolled back:", "UpdateEnvironment", "v1: Open the bakery", of=run)
     expect_back(world, "Test", "v1")

@@ -23,7 +23,7 @@ def play(world: World) -> None:
     lose_copy(world, "Dev")
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Not rolled back", "is gone from every place")
+    expect_letter(world, "Dev", "Not rolled back", "is gone from every place", of=run)
     expect_no_rollback(world, "Dev", began)
     thaw(world, "Dev")
     stop(world, run)

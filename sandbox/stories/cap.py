@@ -23,7 +23,7 @@ def play(world: World) -> None:
     with behaving(world, cap=0):
         run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
         deployed(world, run, "Dev")
-        expect_letter(world, "Dev", "Not rolled back", "the most that may happen by itself")
+        expect_letter(world, "Dev", "Not rolled back", "the most that may happen by itself", of=run)
         expect_no_rollback(world, "Dev", began)
     thaw(world, "Dev")
     stop(world, run)

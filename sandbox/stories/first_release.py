@@ -20,7 +20,7 @@ def play(world: World) -> None:
     began = now()
     run = world.upload("v1", "Open the bakery", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Not rolled back", "No version has proven itself")
+    expect_letter(world, "Dev", "Not rolled back", "No version has proven itself", of=run)
     expect_no_rollback(world, "Dev", began)
     thaw(world, "Dev")
     stop(world, run)

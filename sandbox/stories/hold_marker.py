@@ -20,7 +20,7 @@ def play(world: World) -> None:
     began = now()
     run = world.upload("v2", "Migrate the orders. Rollback-Safe: no", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rollback held", "Rollback-Safe: no", '"command": "release"')
+    expect_letter(world, "Dev", "Rollback held", "Rollback-Safe: no", '"release"', of=run)
     expect_no_rollback(world, "Dev", began)
     stop(world, run)
     order(world, command="release", environment="dev", reason="the migration goes both ways")

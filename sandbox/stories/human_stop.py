@@ -4,6 +4,7 @@ from sandbox.stories.rollbacks import (
     bad,
     expect_back,
     expect_no_rollback,
+    health,
     now,
     order,
     prove,
@@ -21,13 +22,10 @@ def play(world: World) -> None:
     stop(world, run, "ada looks at it herself")
     world.audience.happened("you", Mark.DONE, "stop the run")
 
-    def stood_down() -> bool:
-        plan = order(world, command="plan", environment="test")["plans"][0]
-        return str(plan["health"]) in ("Severe", "Degraded")
-
-    world.wait("Test to turn bad", stood_down)
+    world.wait("Test to turn bad", lambda: health(world, "Test") in ("Severe", "Degraded"))
+    [plan] = order(world, command="plan", environment="test")["plans"]
+    if plan["action"] != "stand down" or "ada looks at it herself" not in plan["reason"]:
+        raise StoryError(f"the plan is to {plan['action']}: {plan['reason']}")
     expect_no_rollback(world, "Test", began)
-    if world.version_label("Test") == "":
-        raise StoryError("Test runs nothing")
     order(world, command="roll-back", environment="test", reason="ada has seen enough")
     expect_back(world, "Test", "v1")

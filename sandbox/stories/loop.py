@@ -19,7 +19,8 @@ def play(world: World) -> None:
     prove(world, "v1", "Open the bakery")
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
+    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery", of=run)
+    expect_back(world, "Dev", "v1")
     stop(world, run)
     again = world.client("codepipeline").start_pipeline_execution(
         name=world.outputs["PipelineName"],
@@ -33,7 +34,7 @@ def play(world: World) -> None:
     )["pipelineExecutionId"]
     world.audience.happened("you", Mark.DONE, "release the very same v2 again")
     deployed(world, again, "Dev")
-    expect_letter(world, "Dev", "Not rolled back", "was rolled back from", "before")
+    expect_letter(world, "Dev", "Not rolled back", "was rolled back from", "before", of=run)
     thaw(world, "Dev")
     stop(world, again)
     order(world, command="roll-back", environment="dev")

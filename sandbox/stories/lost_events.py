@@ -17,5 +17,5 @@ def play(world: World) -> None:
         run = world.upload("v2", "Sell sourdough", fault="fails-at-start", fault_in="dev")
         world.expect_ended(run, "Failed")
         sweep(world)
-        expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
+        expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery", of=run)
         expect_back(world, "Dev", "v1")

@@ -9,5 +9,5 @@ def play(world: World) -> None:
     prove(world, "v1", "Open the bakery")
     run = world.upload("v2", "Sell sourdough", fault="fails-at-start", fault_in="dev")
     world.expect_ended(run, "Failed")
-    expect_letter(world, "Dev", "Rolled back:", "and instances run", "is labelled")
+    expect_letter(world, "Dev", "Rolled back:", "and instances run", "is labelled", of=run)
     expect_back(world, "Dev", "v1")

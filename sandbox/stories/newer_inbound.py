@@ -12,7 +12,7 @@ def play(world: World) -> None:
     newer = world.upload("v3", "Sell rye")
     deployed(world, newer, "Dev")
     world.expect_ended(bad_run, "Failed")
-    expect_letter(world, "Test", "Rolled back:", "v1: Open the bakery")
+    expect_letter(world, "Test", "Rolled back:", "v1: Open the bakery", of=bad_run)
     deployed(world, newer, "Test")
     world.expect_served("Test", "v3")
     stop(world, newer)

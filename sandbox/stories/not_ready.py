@@ -9,7 +9,6 @@ def play(world: World) -> None:
     first = prove(world, "v1", "Open the bakery")
     run = world.upload("v2", "Sell sourdough")
     deployed(world, run, "Dev")
-    stop(world, run)
     world.client("elasticbeanstalk").update_environment(
         EnvironmentName=name_of(world, "Dev"),
         OptionSettings=[
@@ -28,3 +27,4 @@ def play(world: World) -> None:
     if done["outcome"] != "rolled back":
         raise StoryError(f"{done['outcome']}: {done['reason']}")
     expect_back(world, "Dev", "v1")
+    stop(world, run)

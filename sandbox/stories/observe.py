@@ -22,7 +22,7 @@ def play(world: World) -> None:
     with behaving(world, "Dev", mode="observe"):
         run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
         deployed(world, run, "Dev")
-        expect_letter(world, "Dev", "Observed only", "v1: Open the bakery", "roll-back")
+        expect_letter(world, "Dev", "Observed only", "v1: Open the bakery", "roll-back", of=run)
         expect_no_rollback(world, "Dev", began)
     stop(world, run)
     order(world, command="roll-back", environment="dev")

@@ -18,6 +18,6 @@ def play(world: World) -> None:
     lose_artifact(world, "Dev")
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rolled back:", "UpdateEnvironment", "has expired")
+    expect_letter(world, "Dev", "Rolled back:", "UpdateEnvironment", "has expired", of=run)
     expect_back(world, "Dev", "v1")
     stop(world, run)

@@ -13,6 +13,6 @@ def play(world: World) -> None:
     world.audience.happened("you", Mark.DONE, "update the pipeline")
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rolled back:", "UpdateEnvironment", "the pipeline has changed")
+    expect_letter(world, "Dev", "Rolled back:", "UpdateEnvironment", "pipeline has changed", of=run)
     expect_back(world, "Dev", "v1")
     stop(world, run)

@@ -10,7 +10,7 @@ def play(world: World) -> None:
     with behaving(world, "Dev", mode="observe"):
         run = world.upload("v2", "Sell sourdough", fault="fails-at-start", fault_in="dev")
         world.expect_ended(run, "Failed")
-        expect_letter(world, "Dev", "Observed only")
+        expect_letter(world, "Dev", "Observed only", of=run)
     world.client("codepipeline").retry_stage_execution(
         pipelineName=world.outputs["PipelineName"],
         stageName=STAGES["Dev"],
@@ -18,5 +18,5 @@ def play(world: World) -> None:
         retryMode="ALL_ACTIONS",
     )
     world.audience.happened("you", Mark.DONE, "retry DeployToDev")
-    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery")
+    expect_letter(world, "Dev", "Rolled back:", "v1: Open the bakery", of=run)
     expect_back(world, "Dev", "v1")

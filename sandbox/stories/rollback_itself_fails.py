@@ -30,7 +30,7 @@ def play(world: World) -> None:
     time.sleep(max(0.0, broken_from - time.time()))
     run = world.upload("v2", "Sell sourdough", **bad(fault_in="dev"))
     deployed(world, run, "Dev")
-    expect_letter(world, "Dev", "Rollback failed", "v1: Open the bakery", "roll-back")
+    expect_letter(world, "Dev", "Rollback failed", "v1: Open the bakery", "roll-back", of=run)
     if is_open(world, "Dev"):
         raise StoryError("Dev is open although its rollback failed")
     thaw(world, "Dev")

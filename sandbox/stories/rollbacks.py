@@ -176,9 +176,9 @@ def expect_back(world: World, environment: str, version: str) -> None:
     world.audience.happened(environment, Mark.SERVES, f"{version} again, on every instance")
 
 
-def expect_letter(world: World, environment: str, *words: str) -> str:
-    """Wait for the e-mail that tells what became of a deployment; returns its body."""
-    letter = wait_for_words(world, name_of(world, environment), *words)
+def expect_letter(world: World, environment: str, *words: str, of: str) -> str:
+    """Wait for the e-mail that tells what became of a run's deployment; returns its body."""
+    letter = wait_for_words(world, name_of(world, environment), revision_of(world, of), *words)
     world.audience.letter(letter)
     return str(letter["body"])
 
@@ -206,6 +206,14 @@ def expect_no_rollback(world: World, environment: str, since: float) -> None:
     if begun:
         raise StoryError(f"a rollback was begun: {begun[0]['pipelineExecutionId']}")
     world.audience.happened(environment, Mark.DONE, "nothing was rolled back")
+
+
+def health(world: World, environment: str) -> str:
+    """The health of an environment, in Elastic Beanstalk's word."""
+    answer = world.client("elasticbeanstalk").describe_environment_health(
+        EnvironmentName=name_of(world, environment), AttributeNames=["HealthStatus"]
+    )
+    return str(answer["HealthStatus"])
 
 
 def is_open(world: World, environment: str) -> bool:

@@ -31,6 +31,7 @@ from rollback.settings import EnvironmentSettings, Settings
 from tests.unit.rollback.journal import Clock, DeathError, Journal
 from tests.unit.trellis.memory_table import MemoryTable
 from trellis.bus import Bus
+from trellis.errors import LedgerError
 from trellis.events import RollbackMode
 from trellis.ledger import Ledger
 
@@ -327,7 +328,7 @@ class World:
             bundles=Bundles(clients["s3"], "artifacts"),
             alarms=Alarms(clients["cloudwatch"]),
             executions=Executions(clients["lambda"], "function:live"),
-            ledger=self.ledger,
+            ledger=Ledger(_Table(self)),
             bus=Bus(clients["events"]),
             measures=Measures(lambda where, what: self.measured.append((dict(where), dict(what)))),
             now=self.clock.now,
@@ -468,6 +469,33 @@ class _Client:
             return answer
 
         call.__name__ = name
+        return call
+
+
+class _Table:
+    """The ledger's table, whose operations are calls as the clients' are."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = getattr(self._world.table, name)
+
+        def call(*given: Any) -> Any:
+            world = self._world
+            world.calls.append(("dynamodb", name))
+            fault = world.fault(len(world.calls), ("dynamodb", name))
+            if fault == "death before":
+                raise DeathError
+            if fault in ("throttle", "timeout before", "denied"):
+                raise LedgerError(f"the ledger did not answer: {fault}")
+            answer = operation(*given)
+            if fault == "death after":
+                raise DeathError
+            if fault == "timeout after":
+                raise LedgerError("the ledger did not answer: timeout")
+            return answer
+
         return call
 
 
