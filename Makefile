@@ -17,6 +17,7 @@ V := .venv
 DEV := $(V)/dev
 SANDBOX := $(V)/sandbox
 RUNTIME := $(V)/runtime
+CHECKOV := $(V)/checkov
 WHEELS := $(V)/wheels
 export PATH := $(CURDIR)/$(DEV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
@@ -48,6 +49,7 @@ endef
 $(eval $(call environment,$(DEV),dev,SAM CLI and the tools that check and test (about a minute, once)))
 $(eval $(call environment,$(SANDBOX),sandbox,the local cloud))
 $(eval $(call environment,$(RUNTIME),runtime,a stand-in of the Lambda runtime))
+$(eval $(call environment,$(CHECKOV),checkov,the scanner that the template's tests run))
 
 # Layer and functions are built from these, so that a build needs no network.
 $(WHEELS)/.ready: requirements/layer.txt requirements/report.txt requirements/rollback.txt | $(DEV)/.ready
@@ -76,6 +78,16 @@ demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 K
 sandbox: setup ## Keep an empty local cloud running, and print how to use it
 	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
 
+# ---------------------------------------------------------------- audit it
+.PHONY: audit audit-policy
+audit: $(DEV)/.ready ## Audit the tags of a stack or an account: ENDPOINT=url SCOPE=stack|account REGIONS=a,b OUT=folder
+	@MALLOC_ARENA_MAX=1 PYTHONPATH=functions:layers/shared:. $(DEV)/bin/python -m operations.audit $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") \
+	  $(if $(SCOPE),--scope "$(SCOPE)") $(if $(REGIONS),--regions "$(REGIONS)") $(if $(OUT),--out "$(OUT)") \
+	  $(if $(STACK),--stack "$(STACK)") $(if $(POLICY),--policy "$(POLICY)") $(if $(GLOBALS),--globals) $(if $(REMEDY),--remedy "$(REMEDY)")
+
+audit-policy: $(DEV)/.ready ## Check the policy file of the tagging audit: POLICY=file
+	@PYTHONPATH=functions:layers/shared:. $(DEV)/bin/python -m operations.audit --check-policy $(if $(POLICY),--policy "$(POLICY)")
+
 # ---------------------------------------------------------------- read the messages
 .PHONY: render gallery redrive
 render: $(DEV)/.ready ## Show what each channel would get: EVENT=file|folder CHANNEL=email|slack|teams|pagerduty|webhook
@@ -101,11 +113,26 @@ template: setup
 	@$(DEV)/bin/cfn-lint && echo "cfn-lint: clean"
 	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
 
-test: check ## Everything that CI runs, in under ten minutes after set-up
+test: check $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes after set-up
 	@rm -rf .cache/results && mkdir -p .cache/results
 	@echo "tests without a sandbox, two at a time" && began=$$SECONDS && status=0; \
 	$(DEV)/bin/python -m pytest -q -n 2 --dist worksteal --durations=5 --junitxml=.cache/results/without.xml tests/unit tests/template || status=$$?; \
 	echo "($$((SECONDS - began)) s) tests in the sandbox and of what sam build makes" && began=$$SECONDS; \
-	$(DEV)/bin/python -m pytest -q --durations=10 --junitxml=.cache/results/within.xml $(wildcard tests/contract tests/sandbox tests/live) || status=$$?; \
+	$(DEV)/bin/python -m pytest -q --durations=10 --junitxml=.cache/results/within.xml tests/contract tests/sandbox || status=$$?; \
 	echo "($$((SECONDS - began)) s) all together:"; \
 	$(DEV)/bin/python -m tests.total .cache/results && exit $$status
+
+.PHONY: test-long test-live
+test-long: setup ## All seeds, crash and throttle matrices, every form: minutes to hours
+	@LONG=1 $(DEV)/bin/python -m pytest -q --durations=10 tests/long $(ARGS)
+
+test-live: setup ## Check a deployed stack: STACK=name REGION=us-east-1
+	@STACK="$(STACK)" REGION="$(REGION)" $(DEV)/bin/python -m pytest -q tests/live $(ARGS)
+
+# ---------------------------------------------------------------- put it on AWS
+.PHONY: deploy delete
+deploy: setup ## Build, and deploy to both Regions at once: PLACES="us-east-1 us-west-2"
+	@$(DEV)/bin/python -m operations.deploy $(or $(PLACES),us-east-1 us-west-2)
+
+delete: setup ## Empty and delete the deletable form: PLACE=us-east-1 YES=1
+	@$(DEV)/bin/python -m operations.delete $(if $(YES),--yes) "$(PLACE)"

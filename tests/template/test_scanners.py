@@ -93,7 +93,7 @@ def checkov() -> str:
     for place in (os.environ.get("CHECKOV"), str(ROOT / ".venv/checkov/bin/checkov"), "checkov"):
         if place and (found := shutil.which(place)):
             return found
-    pytest.fail("checkov is not installed: `make setup` brings it, or set CHECKOV to its path")
+    pytest.fail("checkov is not installed: `make test` brings it, or set CHECKOV to its path")
 
 
 def _scan(results: Any, file: str) -> Scan:
