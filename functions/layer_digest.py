@@ -10,7 +10,11 @@ from pathlib import Path
 
 def layer_digest(root: Path) -> str:
     """SHA-256 over the names and contents of the layer's sources and its pinned packages."""
-    sources = sorted(path for path in (root / "layers/shared").rglob("*") if path.suffix == ".py")
+    sources = sorted(
+        path
+        for path in (root / "layers/shared").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    )
     digest = hashlib.sha256()
     for path in [root / "requirements/layer.txt", root / "layers/Makefile", *sources]:
         content = path.read_bytes()

@@ -6,7 +6,13 @@ A second client of one session costs 7 ms; a client of a new session costs 48.
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+from trellis import endpoints
+
+_CHOICES = ("data_path", "use_fips_endpoint", "use_dualstack_endpoint")
+"""Settings that our own table of endpoints says nothing about."""
 
 
 class Clients:
@@ -14,7 +20,7 @@ class Clients:
 
     def __init__(self, region: str | None = None) -> None:
         self._region = region
-        self._session: Any = None
+        self._sessions: dict[bool, Any] = {}
         self._made: dict[str, Any] = {}
 
     def get(self, service: str, *, timeout_seconds: float = 5, attempts: int = 3) -> Any:
@@ -25,16 +31,39 @@ class Clients:
         """
         if service not in self._made:
             from botocore.config import Config
-            from botocore.session import get_session
 
-            self._session = self._session or get_session()
-            self._made[service] = self._session.create_client(
+            from trellis.trust import prefer_amazon_roots
+
+            session = self._session(is_lean=endpoints.knows(service, self._region))
+            timeouts = min(timeout_seconds, 2), timeout_seconds
+            client = session.create_client(
                 service,
                 region_name=self._region,
                 config=Config(
-                    connect_timeout=min(timeout_seconds, 2),
-                    read_timeout=timeout_seconds,
+                    connect_timeout=timeouts[0],
+                    read_timeout=timeouts[1],
                     retries={"mode": "standard", "total_max_attempts": attempts},
                 ),
             )
+            if not _has_bundle(session):
+                prefer_amazon_roots(client, timeouts)
+            self._made[service] = client
         return self._made[service]
+
+    def _session(self, *, is_lean: bool) -> Any:
+        """The session for services that our own table of endpoints knows, or for all others."""
+        if is_lean not in self._sessions:
+            from botocore.session import get_session
+
+            session = get_session()
+            if is_lean and not any(session.get_config_variable(one) for one in _CHOICES):
+                session.register_component("data_loader", endpoints.loader())
+            self._sessions[is_lean] = session
+        return self._sessions[is_lean]
+
+
+def _has_bundle(session: Any) -> bool:
+    """Whether somebody chose the authorities to trust, in one of the places botocore looks at."""
+    return session.get_config_variable("ca_bundle") is not None or any(
+        os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    )
