@@ -1,6 +1,14 @@
 """An environment that is busy is waited for, and then taken back."""
 
-from sandbox.stories.rollbacks import deployed, expect_back, name_of, order, prove, stop
+from sandbox.stories.rollbacks import (
+    accident,
+    deployed,
+    expect_back,
+    name_of,
+    order,
+    prove,
+    stop,
+)
 from sandbox.stories.world import Mark, StoryError, World
 
 
@@ -9,17 +17,13 @@ def play(world: World) -> None:
     first = prove(world, "v1", "Open the bakery")
     run = world.upload("v2", "Sell sourdough")
     deployed(world, run, "Dev")
-    world.client("elasticbeanstalk").update_environment(
-        EnvironmentName=name_of(world, "Dev"),
-        OptionSettings=[
-            {
-                "Namespace": "aws:elasticbeanstalk:application:environment",
-                "OptionName": "COLOUR",
-                "Value": run[:8],
-            }
-        ],
+    accident(
+        world,
+        "POST",
+        f"{world.region}/environments/{name_of(world, 'Dev')}/platform-update",
+        {"version": "4.6.1"},
     )
-    world.audience.happened("Dev", Mark.WAITING, "is updating")
+    world.audience.happened("Dev", Mark.WAITING, "gets a managed platform update")
     [plan] = order(world, command="plan", environment="dev")["plans"]
     if plan["action"] != "wait":
         raise StoryError(f"the plan is to {plan['action']}: {plan['reason']}")

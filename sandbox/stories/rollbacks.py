@@ -32,6 +32,7 @@ def prove(
     Returns its revision.
     """
     world.confirm_subscription()
+    clear_the_way(world)
     run = world.upload(version, message, **release)
     deployed(world, run, environment)
     revision = revision_of(world, run)
@@ -44,6 +45,15 @@ def prove(
     if environment != "Prod":
         stop(world, run)
     return revision
+
+
+def clear_the_way(world: World) -> None:
+    """End what an earlier story left under way or frozen on the same stack."""
+    for one in world.runs():
+        stop(world, one["pipelineExecutionId"], "another story begins")
+    for environment, stage in STAGES.items():
+        if not is_open(world, environment):
+            order(world, command="unfreeze", stage=stage)
 
 
 def deployed(world: World, run: str, environment: str) -> None:

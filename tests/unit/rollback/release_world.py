@@ -91,6 +91,7 @@ class Environment:
     never_ready: bool = False
     platform: str = "Python 3.13/4.5.2"
     told: list[dict[str, Any]] = field(default_factory=list)
+    told_health: str = "Ok"
 
 
 @dataclass
@@ -266,6 +267,13 @@ class World:
             if environment.until is None or now < environment.until or environment.never_ready:
                 continue
             self._arrive(stage, environment)
+        for environment in self.environments.values():
+            health = self.health(environment)
+            if health != environment.told_health:
+                before, environment.told_health = environment.told_health, health
+                self._tell(
+                    environment, f"Environment health has transitioned from {before} to {health}."
+                )
 
     def _arrive(self, stage: str, environment: Environment) -> None:
         label = environment.target or environment.label
@@ -421,7 +429,7 @@ class World:
 def _settings(**more: Any) -> Settings:
     environment = {
         "mode": RollbackMode.AUTOMATIC,
-        "bake": timedelta(minutes=10),
+        "bake": timedelta(minutes=2),
         "alarms": ("bakery-health",),
         **more,
     }

@@ -31,7 +31,7 @@ def newer_good() -> None:
     """A version that proved itself after the bad deployment began is no way back from it."""
     world = World()
     stories.good_first(world)
-    action = world.release(Release("v2", turns_bad_after=timedelta(minutes=4)))
+    action = world.release(Release("v2", turns_bad_after=timedelta(seconds=90)))
     world.play(timedelta(seconds=60))
     good = world.ledger.known_good("bakery-prod-demo")
     assert good is not None

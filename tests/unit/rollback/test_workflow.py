@@ -306,6 +306,8 @@ def test_what_was_bad_before_does_not_count() -> None:
     good_first(world)
     world.environments["DeployToProd"].health = "Severe"
     world.alarms["bakery-health"] = world.clock.now() - timedelta(hours=1)
+    world.settle()
+    world.clock.pass_(timedelta(minutes=1))
     world.release(Release("v2"))
     world.play()
     assert (world.acts, world.states()) == ([], [])
@@ -370,8 +372,8 @@ def test_the_sweep_finds_what_no_event_told() -> None:
 def test_the_sweep_takes_a_dead_watch_over_and_no_living_one() -> None:
     world = World()
     good_first(world)
-    world.release(Release("v2", turns_bad_after=timedelta(minutes=7)))
-    world.play(timedelta(seconds=60))
+    world.release(Release("v2", turns_bad_after=timedelta(seconds=100)))
+    world.play(timedelta(seconds=40))
     [journal] = [j for j, _ in world.journals if j.ended is None]
     world.invoke({"sweep": {}})
     assert world.invocations == []
