@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tagging_audit.resource import TagRoute
-from trellis.arn import Arn
 
 GLOBAL = "global"
 """Stands where a Region would, for what belongs to none."""
@@ -146,25 +145,30 @@ def pattern_of(type_: str, place: Place) -> str:
 
 def type_of(arn: str) -> str:
     """CloudFormation's name for what an ARN names; `service:kind` where we know none."""
-    parsed = Arn.parse(arn)
-    if parsed is None:
-        return "unknown"
-    if parsed.service == "sns":
-        return "AWS::SNS::Subscription" if ":" in parsed.resource else "AWS::SNS::Topic"
-    if parsed.service in _ONLY:
-        return _ONLY[parsed.service]
-    kind = parsed.resource.replace(":", "/").split("/", 1)[0]
-    if parsed.service == "iam" and kind == "role" and "/aws-service-role/" in parsed.resource:
-        return "AWS::IAM::ServiceLinkedRole"
-    return _TYPES.get(f"{parsed.service}:{kind}", f"{parsed.service}:{kind}")
+    return described(arn)[0]
 
 
 def region_of(arn: str) -> str | None:
     """The Region in an ARN, `global` where it has none, None for a bucket, whose ARN never says."""
-    parsed = Arn.parse(arn)
-    if parsed is None or parsed.service == "s3":
-        return None
-    return parsed.region or GLOBAL
+    return described(arn)[1]
+
+
+def described(arn: str) -> tuple[str, str | None]:
+    """The type and the Region of what an ARN names: see `type_of` and `region_of`."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn" or not parts[2]:
+        return "unknown", None
+    _, _, service, region, _, resource = parts
+    if service in _ONLY:
+        return _ONLY[service], None if service == "s3" else region
+    region = region or GLOBAL
+    if service == "sns":
+        return "AWS::SNS::Subscription" if ":" in resource else "AWS::SNS::Topic", region
+    kind = resource.replace(":", "/").split("/", 1)[0]
+    if service == "iam" and kind == "role" and "/aws-service-role/" in resource:
+        return "AWS::IAM::ServiceLinkedRole", region
+    name = f"{service}:{kind}"
+    return _TYPES.get(name, name), region
 
 
 def route_of(type_: str) -> TagRoute:

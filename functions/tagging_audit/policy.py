@@ -243,7 +243,7 @@ def _findings(resource: Resource, tags: Mapping[str, str], policy: Policy) -> li
 def _missing(key: str, tags: Mapping[str, str], wanted: Iterable[str]) -> Finding:
     near = near_miss(key, tags, wanted)
     if near is None:
-        return Finding(key, Problem.MISSING, f"has no tag {key}")
+        return _absent(key)
     return Finding(
         key,
         Problem.NEAR_MISS,
@@ -251,6 +251,12 @@ def _missing(key: str, tags: Mapping[str, str], wanted: Iterable[str]) -> Findin
         found=near,
         suggestion=key,
     )
+
+
+@lru_cache(maxsize=256)
+def _absent(key: str) -> Finding:
+    """One value for all resources that lack a key."""
+    return Finding(key, Problem.MISSING, f"has no tag {key}")
 
 
 def _value_finding(key: str, value: str, resource: Resource, policy: Policy) -> Finding | None:
@@ -283,6 +289,8 @@ def near_miss(key: str, tags: Mapping[str, str], wanted: Iterable[str] = ()) -> 
     A slip is one letter too many, too few, wrong, or two in the wrong order, and counts only in
     words of five letters and more. A key that the policy wants itself is nobody's slip.
     """
+    if not tags:
+        return None
     plain = _plain(key)
     others = [one for one in tags if one not in wanted and not is_system(one)]
     for other in others:

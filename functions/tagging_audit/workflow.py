@@ -114,13 +114,17 @@ def audit(job: Job, office: Office, take: Take | None = None) -> dict[str, Any]:
         return _put_off(job, take, office, began)
     if not is_done:
         take.give_up()
-    report, resources = _report(job, take, office, began)
-    _keep(report, resources, office)
-    tell(report, office)
-    _see_to_fresh(report, office)
-    if job.rounds > 1:
-        office.store.delete(checkpoint_key(job.audit_id))
-    return summary(report)
+    _, summed_up = _finish(job, take, office, began)
+    return summed_up
+
+
+def run(job: Job, office: Office) -> tuple[Report, dict[str, Any]]:
+    """Do a job to its end, however long it takes; the report, and its sum."""
+    began = office.now()
+    take = Take(office.aws, _order(job, office), office.has_time)
+    if not take.run():
+        take.give_up()
+    return _finish(job, take, office, began)
 
 
 def go_on(audit_id: str, office: Office) -> dict[str, Any]:
@@ -136,6 +140,16 @@ def go_on(audit_id: str, office: Office) -> dict[str, Any]:
 
 
 # Step by step.
+
+
+def _finish(job: Job, take: Take, office: Office, began: datetime) -> tuple[Report, dict[str, Any]]:
+    report, ours = _report(job, take, office, began)
+    _keep(report, ours, office)
+    tell(report, office)
+    _see_to_fresh(report, office)
+    if job.rounds > 1:
+        office.store.delete(checkpoint_key(job.audit_id))
+    return report, summary(report)
 
 
 def _order(job: Job, office: Office) -> Order:
@@ -188,7 +202,7 @@ def _report(
     rows: list[Row] = []
     ours: dict[str, Resource] = {}
     changes: list[Change] = []
-    for resource in union.resources():
+    for resource in union.drain():
         judged = row(resource, settings)
         rows.append(judged)
         if resource.is_ours:

@@ -55,11 +55,13 @@ class Lister:
         }
         if token:
             request[self.token[0]] = token
-        answer = aws.call(self.client or self.service, place.region, self.operation, **request)
+        answer = aws.page(self.client or self.service, place.region, self.operation, **request)
         return list(self.read(answer, place)), answer.get(self.token[1]) or None
 
 
 _REGION = object()
+_MILLISECONDS = 1e11
+"""Greater numbers are no seconds since 1970 any more, but milliseconds."""
 
 
 def _arns(
@@ -89,11 +91,11 @@ def _arns(
 
 
 def _time(value: Any) -> datetime | None:
-    """A moment as services write it: a time, milliseconds since 1970, or an ISO 8601 text."""
+    """A moment as services write it: a time, an ISO 8601 text, or seconds or milliseconds."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC)
+        return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC)
     if isinstance(value, str):
         try:
             return datetime.fromisoformat(value)

@@ -13,7 +13,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from tagging_audit.kinds import GLOBAL, refusal_of, region_of, route_of, tidy, type_of
+from tagging_audit.kinds import GLOBAL, described, refusal_of, route_of, tidy
 from tagging_audit.resource import Resource, Source, TagRoute
 
 _TRUST = {
@@ -98,8 +98,8 @@ class Union:
         with self._lock:
             seen = self._seen.get(arn)
             if seen is None:
-                kind = intern(type_ or type_of(arn))
-                seen = self._seen[arn] = Seen(kind, intern(region_of(arn) or region))
+                kind, home = described(arn)
+                seen = self._seen[arn] = Seen(intern(type_ or kind), intern(home or region))
             if source not in seen.sources:
                 seen.sources = _joined(seen.sources, source)
             if tags is not None and (
@@ -164,6 +164,12 @@ class Union:
         """Everything that was seen, in the order of the ARNs, as values to judge."""
         for arn in sorted(self._seen):
             yield self.resource(arn)
+
+    def drain(self) -> Iterator[Resource]:
+        """The same, each forgotten when it is handed out: what is judged is not needed twice."""
+        for arn in sorted(self._seen):
+            yield self.resource(arn)
+            del self._seen[arn]
 
     def resource(self, arn: str) -> Resource:
         """One resource as a value to judge."""

@@ -30,7 +30,7 @@ def page(aws: Aws, region: str, token: str | None) -> tuple[list[Tagged], str | 
     request: dict[str, Any] = dict(_PAGE)
     if token:
         request["PaginationToken"] = token
-    answer = aws.call(_SERVICE, region, "get_resources", **request)
+    answer = aws.page(_SERVICE, region, "get_resources", **request)
     return list(_tagged(answer)), answer.get("PaginationToken") or None
 
 

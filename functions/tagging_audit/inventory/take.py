@@ -183,9 +183,9 @@ class Take:
     def _more_lists(self, stage: Stage, region: str) -> Iterable[Task]:
         order = self._order
         used = {
-            parsed.service
-            for parsed in (Arn.parse(arn) for arn in self.union.arns())
-            if parsed is not None and parsed.region in ("", region)
+            service
+            for _, _, service, home, _ in (arn.split(":", 4) for arn in self.union.arns())
+            if home in ("", region)
         }
         asked = [
             one

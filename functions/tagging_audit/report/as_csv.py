@@ -26,7 +26,7 @@ COLUMNS = (
     "remedied",
 )
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠")
+_FORMULA = frozenset("=+-@\t\r\n\x00＝＋－＠")
 """What makes a spreadsheet take a cell for a formula; the wide forms are read as the narrow ones.
 
 https://owasp.org/www-community/attacks/CSV_Injection
@@ -51,7 +51,7 @@ def pieces(report: Report) -> Iterator[str]:
     writer.writerow(COLUMNS)
     for row in report.rows:
         for finding in row.findings or (None,):
-            writer.writerow([cell(value) for value in _values(row, finding)])
+            writer.writerow(map(cell, _values(row, finding)))
         if buffer.tell() > 1 << 16:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -63,11 +63,11 @@ def cell(value: str | None) -> str:
     """A text as a cell that no spreadsheet runs, and that hides nothing."""
     if not value:
         return ""
-    if not value.isprintable() and not value.isascii():
+    if not value.isascii() and not value.isprintable():
         value = "".join(
             f"\\u{ord(character):04x}" if character in _HIDDEN else character for character in value
         )
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    return f"'{value}" if value[0] in _FORMULA else value
 
 
 def _values(row: Row, finding: Finding | None) -> tuple[str | None, ...]:

@@ -72,21 +72,25 @@ def header(report: Report) -> dict[str, Any]:
 
 def resource(row: Row) -> dict[str, Any]:
     """One resource."""
-    return {
+    found: dict[str, Any] = {
         "arn": row.arn,
         "type": row.type,
         "region": row.region,
         "verdict": row.verdict.value,
         "findings": [_finding(one) for one in row.findings],
-    } | _present(
-        {
-            "reason": row.reason,
-            "owner": row.owner,
-            "logical-id": row.logical_id,
-            "sources": [one.value for one in row.sources],
-            "remedied": list(row.remedied),
-        }
-    )
+    }
+    # There are many of them: what is not there costs nothing here.
+    if row.reason:
+        found["reason"] = row.reason
+    if row.owner:
+        found["owner"] = row.owner
+    if row.logical_id:
+        found["logical-id"] = row.logical_id
+    if row.sources:
+        found["sources"] = [one.value for one in row.sources]
+    if row.remedied:
+        found["remedied"] = list(row.remedied)
+    return found
 
 
 def iso(at: datetime) -> str:
@@ -94,14 +98,12 @@ def iso(at: datetime) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return _present(
-        {
-            "tag": finding.tag,
-            "problem": finding.problem.value,
-            "text": finding.text,
-            "suggestion": finding.suggestion,
-        }
-    ) | ({} if finding.found is None else {"found": finding.found})
+    found = {"tag": finding.tag, "problem": finding.problem.value, "text": finding.text}
+    if finding.suggestion:
+        found["suggestion"] = finding.suggestion
+    if finding.found is not None:
+        found["found"] = finding.found
+    return found
 
 
 def _key(key: Key) -> dict[str, str]:

@@ -225,12 +225,16 @@ def coverage(union: Union, rows: Iterable[Row], *, is_account: bool) -> list[Cov
     """A line for each type and Region: what is there, who saw it, what may have stayed unseen."""
     verdicts: dict[tuple[str, str], Counter[Verdict]] = {}
     sources: dict[tuple[str, str], dict[Source, None]] = {}
-    for one in rows:
-        place = (one.type, one.region)
-        verdicts.setdefault(place, Counter())
-        if not is_pattern(one):
-            verdicts[place][one.verdict] += 1
-        sources.setdefault(place, {}).update(dict.fromkeys(one.sources))
+    grouped = Counter(
+        (one.type, one.region, one.sources, None if is_pattern(one) else one.verdict)
+        for one in rows
+    )
+    for (type_, region, seen_by, verdict), number in grouped.items():
+        place = (type_, region)
+        counted = verdicts.setdefault(place, Counter())
+        if verdict is not None:
+            counted[verdict] += number
+        sources.setdefault(place, {}).update(dict.fromkeys(seen_by))
     for place in union.listed:
         verdicts.setdefault(place, Counter())
     lines = []

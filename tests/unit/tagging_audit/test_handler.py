@@ -107,7 +107,7 @@ def world(moto: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     def open_office(*arguments: Any) -> Any:
         office = opened(*arguments)
-        office.aws._attempts = 2
+        office.aws._attempts = 3
         return replace(office, now=lambda: made.now)
 
     monkeypatch.setattr(wiring, "Clients", clients)

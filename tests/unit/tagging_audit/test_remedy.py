@@ -53,7 +53,7 @@ def planned(resource: Resource) -> list[Change]:
 
 def applied(*resources: Resource) -> list[Change]:
     changes = [change for one in resources for change in planned(one)]
-    aws = Aws(Paces(time.monotonic, lambda _: None), clients, attempts=2)
+    aws = Aws(Paces(time.monotonic, lambda _: None), clients, attempts=3)
     return apply(aws, changes, {one.arn: one for one in resources}, "us-east-1")
 
 

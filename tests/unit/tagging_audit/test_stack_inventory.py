@@ -22,9 +22,20 @@ TIERS = {"bakery-dev-demo": "dev", "bakery-prod-demo": "prod"}
 BEANSTALK = f"arn:aws:elasticbeanstalk:us-east-1:{ACCOUNT}"
 
 
-def deploy(resources: Mapping[str, Any], name: str = STACK) -> str:
-    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
-    made = client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+def deploy(
+    resources: Mapping[str, Any], name: str = STACK, parameters: Mapping[str, str] | None = None
+) -> str:
+    given = parameters or {}
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": {key: {"Type": "String"} for key in given},
+        "Resources": resources,
+    }
+    made = client("cloudformation").create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+    )
     return str(made["StackId"])
 
 
@@ -41,7 +52,7 @@ def inventory(**more: Any) -> dict[str, Resource]:
         }
     )
     take = Take(
-        Aws(Paces(time.monotonic, lambda _: None), clients, attempts=2), order, lambda: True
+        Aws(Paces(time.monotonic, lambda _: None), clients, attempts=3), order, lambda: True
     )
     assert take.run()
     inventory.troubles = take.union.troubles  # type: ignore[attr-defined]  # for the tests below
