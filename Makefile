@@ -78,6 +78,11 @@ demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 K
 sandbox: setup ## Keep an empty local cloud running, and print how to use it
 	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
 
+# ---------------------------------------------------------------- ask rollback
+.PHONY: plan
+plan: setup ## What rollback would do now: STACK=name REGION=us-east-1; without a stack, in a sandbox
+	@$(DEV)/bin/python -m operations.plan $(if $(STACK),--stack "$(STACK)") $(if $(REGION),--region "$(REGION)")
+
 # ---------------------------------------------------------------- audit it
 .PHONY: audit audit-policy
 audit: $(DEV)/.ready ## Audit the tags of a stack or an account: ENDPOINT=url SCOPE=stack|account REGIONS=a,b OUT=folder

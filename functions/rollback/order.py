@@ -87,15 +87,20 @@ def read(event: Mapping[str, Any], now: datetime, oldest: timedelta) -> Order:
         return Sweep()
     if "watch" in event:
         dead = event.get("dead")
-        return Watch(
-            deployment=decode(Deployment, event["watch"]), dead=str(dead) if dead else None
-        )
+        return Watch(deployment=_deployment(event["watch"]), dead=str(dead) if dead else None)
     if "command" in event:
         return _command(event)
     if event.get("detail-type") == _ACTION_CHANGE:
         return _happened(event, now, oldest)
     keys = ", ".join(sorted(map(str, event))) or "nothing"
     raise BadOrderError(f"the event holds {keys}: see docs/rollback.md for what can be asked")
+
+
+def _deployment(written: object) -> Deployment:
+    try:
+        return decode(Deployment, _mapping(written))
+    except (TypeError, ValueError) as err:
+        raise BadOrderError(f"watch holds no deployment: {err}") from err
 
 
 def _happened(event: Mapping[str, Any], now: datetime, oldest: timedelta) -> Happened:
@@ -105,8 +110,8 @@ def _happened(event: Mapping[str, Any], now: datetime, oldest: timedelta) -> Hap
     if at is not None and now - at > oldest:
         minutes = round((now - at).total_seconds() / 60)
         raise NotForUsError(f"the event is {minutes} minutes old: the sweep looks after the past")
-    detail = event.get("detail") or {}
-    kind = detail.get("type") or {}
+    detail = _mapping(event.get("detail"))
+    kind = _mapping(detail.get("type"))
     if kind.get("category") != "Deploy" or kind.get("provider") != "ElasticBeanstalk":
         raise NotForUsError("the action does not deploy to Elastic Beanstalk")
     if detail.get("state") not in _STATES:
@@ -130,7 +135,7 @@ def _happened(event: Mapping[str, Any], now: datetime, oldest: timedelta) -> Hap
 
 def _command(event: Mapping[str, Any]) -> Command:
     name = event.get("command")
-    if name not in set(CommandName):
+    if not isinstance(name, str) or name not in set(CommandName):
         known = ", ".join(CommandName)
         raise BadOrderError(f"command is {name!r}: it must be one of {known}")
     known_fields = {"command", "environment", "stage", "revision", "version", "reason"}
@@ -149,6 +154,10 @@ def _command(event: Mapping[str, Any]) -> Command:
     if command.name is CommandName.LIFT_QUARANTINE and command.version is None:
         raise BadOrderError("lift-quarantine needs the revision that is to be lifted")
     return command
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(event: Mapping[str, Any], key: str) -> str | None:

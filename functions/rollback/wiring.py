@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-
 from rollback.alarms import Alarms
 from rollback.beanstalk import Beanstalk
 from rollback.bundles import Bundles
@@ -20,7 +18,7 @@ from rollback.pipeline import Pipeline
 from rollback.settings import Settings, parse
 from trellis.bus import Bus
 from trellis.ledger import Ledger
-from trellis.observability import NAMESPACE
+from trellis.observability import measure
 from trellis.session import Clients
 from trellis.table import DynamoTable
 
@@ -72,9 +70,4 @@ def open_desk(config: Config, settings: Settings) -> Desk:
 
 
 def _emit(dimensions: Mapping[str, str], values: Mapping[str, tuple[str, float]]) -> None:
-    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
-    for name, value in dimensions.items():
-        metrics.add_dimension(name=name, value=value)
-    for name, (unit, number) in values.items():
-        metrics.add_metric(name=name, unit=MetricUnit(unit), value=number)
-    metrics.flush_metrics()
+    measure({"service": SERVICE, **dimensions}, values)

@@ -17,7 +17,7 @@ def play(world: World) -> None:
         "v2: Sell sourdough",
         "v1: Open the bakery",
         "The deployment failed",
-        "instances of bakery-test-demo run v1",
+        "of 1 instances of",
         of=run,
     )
     expect_back(world, "Test", "v1")

@@ -1,34 +1,18 @@
 """An environment that is busy is waited for, and then taken back."""
 
-from sandbox.stories.rollbacks import (
-    accident,
-    deployed,
-    expect_back,
-    name_of,
-    order,
-    prove,
-    stop,
-)
+from sandbox.stories.rollbacks import behaving, expect_back, order, prove, state_of
 from sandbox.stories.world import Mark, StoryError, World
 
 
 def play(world: World) -> None:
-    """Given Dev is updating, when a person orders it back, that waits until Dev is Ready."""
+    """Given Dev is updating to v2, when a person orders it back, that waits until Dev is Ready."""
     first = prove(world, "v1", "Open the bakery")
-    run = world.upload("v2", "Sell sourdough")
-    deployed(world, run, "Dev")
-    accident(
-        world,
-        "POST",
-        f"{world.region}/environments/{name_of(world, 'Dev')}/platform-update",
-        {"version": "4.6.1"},
-    )
-    world.audience.happened("Dev", Mark.WAITING, "gets a managed platform update")
-    [plan] = order(world, command="plan", environment="dev")["plans"]
-    if plan["action"] != "wait":
-        raise StoryError(f"the plan is to {plan['action']}: {plan['reason']}")
-    done = order(world, command="roll-back", environment="dev", revision=first)
-    if done["outcome"] != "rolled back":
-        raise StoryError(f"{done['outcome']}: {done['reason']}")
-    expect_back(world, "Dev", "v1")
-    stop(world, run)
+    with behaving(world, "Dev", mode="observe"):
+        run = world.upload("v2", "Sell sourdough", fault="answers-500", fault_in="dev")
+        world.wait("Dev to be updating", lambda: state_of(world, "Dev") == "Updating")
+        world.audience.happened("Dev", Mark.WAITING, "is updating")
+        done = order(world, command="roll-back", environment="dev", revision=first)
+        if done["outcome"] != "rolled back":
+            raise StoryError(f"{done['outcome']}: {done['reason']}")
+        world.wait_until_ended(run)
+        expect_back(world, "Dev", "v1")

@@ -226,6 +226,14 @@ def health(world: World, environment: str) -> str:
     return str(answer["HealthStatus"])
 
 
+def state_of(world: World, environment: str) -> str:
+    """The status of an environment: `Ready`, `Updating`, …"""
+    described = world.client("elasticbeanstalk").describe_environments(
+        EnvironmentNames=[name_of(world, environment)]
+    )
+    return str(described["Environments"][0]["Status"])
+
+
 def is_open(world: World, environment: str) -> bool:
     """Whether releases may enter the stage of an environment."""
     state = world.client("codepipeline").get_pipeline_state(name=world.outputs["PipelineName"])

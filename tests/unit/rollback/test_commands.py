@@ -1,0 +1,108 @@
+"""What a person orders by hand, on the release path in memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.unit.rollback.release_world import Release, World
+from tests.unit.rollback.test_workflow import good_first
+
+
+def ordered(world: World, **command: str) -> dict[str, Any]:
+    journal = world.invoke(command)
+    world.play()
+    answer: dict[str, Any] = journal.answer
+    return answer
+
+
+def test_plan_says_what_would_happen_to_each_environment_and_does_nothing() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play()
+    calls = len(world.calls)
+    plans = {one["environment"]: one for one in ordered(world, command="plan")["plans"]}
+    assert set(plans) == {"bakery-dev-demo", "bakery-test-demo", "bakery-prod-demo"}
+    prod = plans["bakery-prod-demo"]
+    assert (prod["known_good"], prod["revision"], prod["health"]) == ("v2", "v2", "Ok")
+    assert prod["action"] == "escalate"
+    assert plans["bakery-dev-demo"]["reason"].startswith("Nothing was ever deployed")
+    writes = {"rollback_stage", "update_environment", "disable_stage_transition", "put_events"}
+    assert not writes & {call[1] for call in world.calls[calls:]}
+
+
+def test_back_to_a_version_that_is_named_by_its_revision_or_its_label() -> None:
+    for name in ("revision", "version"):
+        world = World()
+        good_first(world)
+        label = world.environments["DeployToProd"].label
+        world.release(Release("v2"))
+        world.play()
+        given = {"revision": "v1"} if name == "revision" else {"version": label}
+        answer = ordered(world, command="roll-back", environment="prod", **given)
+        assert answer["outcome"] == "rolled back"
+        assert world.running() == {"v1"}
+        assert set(world.ledger.quarantined("bakery-prod-demo")) == {"v2"}
+
+
+def test_back_past_a_stop_a_cap_and_a_mode_but_not_to_what_is_no_way_back() -> None:
+    world = World(cap=0)
+    good_first(world)
+    action = world.release(Release("v2", turns_bad_after=timedelta(seconds=60)))
+    world.play()
+    assert world.acts == []
+    world.executions[action.execution].status = "Stopped"
+    assert ordered(world, command="roll-back", environment="prod")["outcome"] == "rolled back"
+    again = ordered(world, command="roll-back", environment="prod")
+    assert again["outcome"] == "refused"
+    assert "already runs the known-good v1" in again["reason"]
+    unknown = ordered(world, command="roll-back", environment="prod", revision="v9")
+    assert unknown["outcome"] == "refused"
+
+
+def test_a_lifted_revision_may_be_deployed_and_rolled_back_again() -> None:
+    world = World()
+    good_first(world)
+    for _ in range(2):
+        world.release(Release("v2", turns_bad_after=timedelta(seconds=60)))
+        world.play()
+        lifted = ordered(world, command="lift-quarantine", environment="prod", revision="v2")
+        assert lifted["outcome"] == "lifted"
+    assert [act[0] for act in world.acts] == ["RollbackStage", "RollbackStage"]
+    refused = ordered(world, command="lift-quarantine", environment="prod", revision="v9")
+    assert "v9 is not in quarantine" in refused["reason"]
+
+
+def test_freeze_and_unfreeze_touch_nothing_of_a_persons() -> None:
+    world = World()
+    frozen = ordered(world, command="freeze", stage="DeployToProd", reason="sale")
+    assert frozen["outcome"] == "frozen"
+    assert world.transitions["DeployToProd"]["disabledReason"] == "Trellis by hand sale"
+    assert ordered(world, command="unfreeze", stage="DeployToProd")["outcome"] == "unfrozen"
+    world.transitions["DeployToProd"] = {"enabled": False, "disabledReason": "mine"}
+    assert ordered(world, command="freeze", stage="DeployToProd")["outcome"] == "refused"
+    assert ordered(world, command="unfreeze", stage="DeployToProd")["outcome"] == "refused"
+    assert world.transitions["DeployToProd"]["disabledReason"] == "mine"
+
+
+def test_a_command_and_a_watch_do_not_change_an_environment_at_once() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=timedelta(seconds=60)))
+    world.play(timedelta(seconds=85))
+    assert [act[0] for act in world.acts] == ["RollbackStage"]
+    journal = world.invoke({"command": "roll-back", "environment": "prod"})
+    world.play()
+    assert journal.answer["outcome"] in ("stood aside", "refused")
+    assert [act[0] for act in world.acts] == ["RollbackStage"]
+    assert world.running() == {"v1"}
+
+
+def test_what_is_not_there_is_named() -> None:
+    world = World()
+    wrong = ordered(world, command="plan", environment="staging")
+    assert "bakery-prod-demo" in wrong["reason"]
+    assert ordered(world, command="release", environment="prod")["outcome"] == "refused"
+    nothing = ordered(world, command="roll-back", environment="prod")
+    assert "nothing was ever deployed" in nothing["reason"]
