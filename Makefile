@@ -115,7 +115,7 @@ types: setup
 	@$(DEV)/bin/mypy --no-error-summary && echo "types: clean (mypy strict)"
 
 template: setup
-	@$(DEV)/bin/cfn-lint && echo "cfn-lint: clean"
+	@$(DEV)/bin/cfn-lint --template template.yaml </dev/null && echo "cfn-lint: clean"
 	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
 
 test: check $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes after set-up
