@@ -326,15 +326,22 @@ def _begin(script: Script, desk: Desk, case: Case, way: _Way) -> _Begun:
         found = _look_for_truth(script, desk, case, way, "truth of before")
         if found is not None:
             return found
+    is_doubtful = not way.is_new
     for attempt in range(1, _MOST_TRIES + 1):
         outcome = script.act(f"roll back ({attempt})", lambda: _take(desk, case, way))
         match outcome.ending:
             case Ending.DONE:
                 return _Begun(step=_Step.BEGUN, execution_id=outcome.value)
             case Ending.REFUSED if not _may_pass(outcome):
+                # What is refused may be so because an earlier try has happened after all.
+                if is_doubtful:
+                    found = _look_for_truth(script, desk, case, way, f"truth after no {attempt}")
+                    if found is not None:
+                        return found
                 words = _STAGE_SAYS_NO.get(outcome.code or "", outcome.message or "it was refused")
                 return _Begun(step=_Step.REFUSED, reason=words, code=outcome.code)
             case Ending.UNKNOWN:
+                is_doubtful = True
                 found = _look_for_truth(script, desk, case, way, f"truth {attempt}")
                 if found is not None:
                     return found

@@ -169,11 +169,27 @@ class Beanstalk:
         return label
 
     def update_begun(self, environment: str, label: str, since: datetime) -> bool:
-        """Whether a deployment of a label began since a time: what an interrupted act has done."""
-        return any(
-            one.version_label == label and one.message.startswith("Environment update is starting")
+        """Whether a deployment of a label began since a time: what an interrupted act has done.
+
+        Where the events name no label, the environment's own says which deployment it was.
+        """
+        begun = [
+            one
             for one in self.incidents(environment, since)
-        )
+            if one.message.startswith("Environment update is starting")
+        ]
+        if any(one.version_label == label for one in begun):
+            return True
+        return any(one.version_label is None for one in begun) and self._label(environment) == label
+
+    def _label(self, environment: str) -> str | None:
+        found = call(
+            self._client.describe_environments,
+            ApplicationName=self._application,
+            EnvironmentNames=[environment],
+            IncludeDeleted=False,
+        )["Environments"]
+        return found[0].get("VersionLabel") if found else None
 
     def abort(self, environment: str) -> None:
         """Stop the update that is going on; where none is, nothing happens."""

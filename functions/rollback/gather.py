@@ -103,7 +103,8 @@ def read_facts(desk: Desk, case: Case) -> Facts:
         version_label=label,
         old_labels=case.baseline.labels - {label},
         has_update_begun=has_update_begun(incidents, label),
-        newer=newer_than(deployment, deploys, stage, incidents, own, label),
+        newer=newer_than(deployment, deploys, stage, incidents, own, label)
+        or _deployed_by_hand(case, look, label),
         stopped=_stopped(run),
         closed_by_person=_closed(
             stage, deployment, reason_for_api(frozen.reason) if frozen else None
@@ -164,6 +165,15 @@ def newer_than(
         return None
     by_hand = deployed_since(incidents, own.updated, label)
     return f"somebody deployed {by_hand} by hand since" if by_hand else None
+
+
+def _deployed_by_hand(case: Case, look: Look, label: str | None) -> str | None:
+    """After a deployment that ended well its label stays, unless somebody deploys another."""
+    if case.cause is not Cause.BAKE_FAILED or not look.is_ready or label is None:
+        return None
+    if look.version_label in (None, label):
+        return None
+    return f"somebody deployed {look.version_label} by hand since"
 
 
 def deployed_since(incidents: Iterable[Incident], since: datetime, label: str | None) -> str | None:
