@@ -59,6 +59,8 @@ FORMS: dict[str, dict[str, str]] = {
     "no checks": {"ChecksBuildspec": "", "ParallelBuildActions": "false"},
     "parallel": {"ParallelBuildActions": "true"},
     "deletable": {"DataRetention": "delete"},
+    "account audit": {"AuditScope": "account", "AuditGlobalResources": "true"},
+    "remedy": {"AuditRemedy": "on"},
     "all of it": {
         **IN_A_VPC,
         "SourceConnectionArn": CONNECTION,
@@ -66,6 +68,9 @@ FORMS: dict[str, dict[str, str]] = {
         "ChatSecretArn": CHAT_SECRET,
         "DataRetention": "delete",
         "ParallelBuildActions": "true",
+        "AuditScope": "account",
+        "AuditGlobalResources": "true",
+        "AuditRemedy": "on",
     },
 }
 """The forms that the template takes, by what is given beside the example."""

@@ -30,6 +30,18 @@ BY_LAMBDA = {
 """What is done with a role of every function, and by whom."""
 
 CALLS = {
+    "elasticbeanstalk:UpdateTagsForResource": {
+        "elasticbeanstalk:AddTags",
+        "elasticbeanstalk:UpdateTagsForResource",
+    },
+    "elbv2:DescribeLoadBalancers": {"elasticloadbalancing:DescribeLoadBalancers"},
+    "elbv2:DescribeTags": {"elasticloadbalancing:DescribeTags"},
+    "elbv2:DescribeTargetGroups": {"elasticloadbalancing:DescribeTargetGroups"},
+    "resourcegroupstaggingapi:GetResources": {"tag:GetResources"},
+    "resourcegroupstaggingapi:TagResources": {"tag:TagResources"},
+    "s3:ListBuckets": {"s3:ListAllMyBuckets"},
+    "stepfunctions:ListStateMachines": {"states:ListStateMachines"},
+    "stepfunctions:ListTagsForResource": {"states:ListTagsForResource"},
     "lambda:Invoke": {"lambda:InvokeFunction"},
     "s3:CopyObject": {"s3:GetObject", "s3:PutObject"},
     "s3:HeadObject": {"s3:GetObject", "s3:ListBucket"},
@@ -46,7 +58,9 @@ class Function:
     """The services whose operations to look for."""
     for_it: frozenset[str]
     uncalled: frozenset[str] = frozenset()
-    """Operations that stand in shared code and are another function's."""
+    """Operations that stand in shared code and are another function's, or another service's."""
+    policies: tuple[str, ...] = ()
+    """Policies of its role beside the one that is named after it."""
 
 
 FUNCTIONS = {
@@ -88,6 +102,72 @@ FUNCTIONS = {
                 "lambda:GetDurableExecutionState",
             }
         ),
+    ),
+    "TaggingAuditFunction": Function(
+        folder="tagging_audit",
+        services=(
+            "autoscaling",
+            "cloudformation",
+            "cloudwatch",
+            "codebuild",
+            "codepipeline",
+            "dynamodb",
+            "ec2",
+            "ecr",
+            "elasticbeanstalk",
+            "elbv2",
+            "events",
+            "iam",
+            "kms",
+            "lambda",
+            "logs",
+            "rds",
+            "resource-explorer-2",
+            "resourcegroupstaggingapi",
+            "s3",
+            "scheduler",
+            "secretsmanager",
+            "sns",
+            "sqs",
+            "ssm",
+            "stepfunctions",
+        ),
+        for_it=frozenset(
+            {
+                "s3:ListBucket",  # S3 tells a missing object from a forbidden one
+                "sqs:ReceiveMessage",  # Lambda polls the queue
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                # The tagging API tags with the rights of its caller.
+                "autoscaling:CreateOrUpdateTags",
+                "cloudwatch:TagResource",
+                "codebuild:UpdateProject",
+                "codepipeline:TagResource",
+                "dynamodb:TagResource",
+                "ec2:CreateTags",
+                "elasticloadbalancing:AddTags",
+                "events:TagResource",
+                "kms:TagResource",
+                "lambda:TagResource",
+                "logs:TagResource",
+                "s3:PutBucketTagging",
+                "sns:TagResource",
+                "sqs:TagQueue",
+                "ssm:AddTagsToResource",
+            }
+        ),
+        uncalled=frozenset(
+            {
+                "autoscaling:DescribeLoadBalancers",  # the load balancers' own call
+                "autoscaling:DescribeTags",
+                "ec2:DescribeTags",
+                "cloudformation:GetTemplate",  # jinja2's
+                "lambda:ListAliases",  # the key service's
+                "resource-explorer-2:ListTagsForResource",
+                "sns:Publish",  # the bus's
+            }
+        ),
+        policies=("AccountAuditPolicy", "TagRemedyPolicy"),
     ),
 }
 
@@ -136,11 +216,17 @@ def _python(folder: Path) -> list[Path]:
     ),
 )
 def test_a_role_may_do_what_its_code_calls_and_nothing_else(template: Template) -> None:
-    form = template.resolved(ChatSecretArn=CHAT_SECRET)
+    form = template.resolved(
+        ChatSecretArn=CHAT_SECRET,
+        AuditScope="account",
+        AuditGlobalResources="true",
+        AuditRemedy="on",
+    )
     for name, function in FUNCTIONS.items():
         granted = {
             action
-            for entry in form.properties(f"{name}Policy")["PolicyDocument"]["Statement"]
+            for policy in (f"{name}Policy", *function.policies)
+            for entry in form.properties(policy)["PolicyDocument"]["Statement"]
             for action in as_list(entry["Action"])
         }
         needed = called(function) | function.for_it

@@ -86,6 +86,28 @@ def alarm(name: str) -> Event:
     }
 
 
+def tags(**detail: Any) -> Event:
+    return {
+        "source": "aws.tag",
+        "detail-type": "Tag Change on Resource",
+        "resources": ["arn:aws:sqs:eu-central-1:111122223333:bakery-notify-demo"],
+        "detail": {"changed-tag-keys": ["Owner"], "tags": {}, "version": 5, **detail},
+    }
+
+
+def api_call(service: str, name: str, **detail: Any) -> Event:
+    return {
+        "source": f"aws.{service}",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventSource": f"{service}.amazonaws.com",
+            "eventName": name,
+            "readOnly": False,
+            **detail,
+        },
+    }
+
+
 def own(**detail: Any) -> Event:
     return {"source": "trellis", "detail-type": "Trellis Rollback State Change", "detail": detail}
 
@@ -144,6 +166,27 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
             {**action("Deploy", provider="ElasticBeanstalk"), "replay-name": "again"},
         ],
     ),
+    "ReleaseEndRule": (
+        [codepipeline("Pipeline"), codepipeline("Pipeline", state="SUCCEEDED")],
+        [
+            codepipeline("Pipeline", state="STARTED"),
+            codepipeline("Pipeline", **THEIRS),
+            codepipeline("Stage"),
+        ],
+    ),
+    "TagChangeRule": (
+        [tags(), tags(service="s3")],
+        [{**tags(), "source": "aws.tagging"}, {**tags(), "detail-type": "Tagging Operation"}],
+    ),
+    "CreationRule": (
+        [api_call("sqs", "CreateQueue"), api_call("ec2", "RunInstances")],
+        [
+            api_call("sqs", "DeleteQueue"),
+            api_call("sqs", "CreateQueue", errorCode="AccessDenied"),
+            api_call("sts", "CreateAnything"),
+            {**api_call("sqs", "CreateQueue"), "detail-type": "AWS Console Action via CloudTrail"},
+        ],
+    ),
     "StartRule": (
         [uploaded()],
         [uploaded("another"), uploaded(**{"replay-name": "again"}), codepipeline("Pipeline")],
@@ -151,7 +194,7 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
 }
 """For every rule, events that it must match and events that it must not."""
 
-SCHEDULED = {"SweepRule"}
+SCHEDULED = {"AuditScheduleRule", "SweepRule"}
 """Rules that wait for no event."""
 
 
@@ -198,11 +241,19 @@ def matches(rule: Node, event: Event) -> bool:
     lambda source: properties(source, "DeployRule")["EventPattern"].pop("replay-name"),
 )
 @turns_red_when(
+    "an audit at every start",
+    lambda source: properties(source, "ReleaseEndRule")["EventPattern"]["detail"].pop("state"),
+)
+@turns_red_when(
+    "an audit of whatever failed to be made",
+    lambda source: properties(source, "CreationRule")["EventPattern"]["detail"].pop("errorCode"),
+)
+@turns_red_when(
     "own events of other stacks",
     lambda source: properties(source, "OwnEventRule")["EventPattern"].pop("detail"),
 )
 def test_each_rule_matches_its_events_and_no_others(template: Template) -> None:
-    rules = template.resolved().of_type("AWS::Events::Rule")
+    rules = template.resolved(AuditScope="account").of_type("AWS::Events::Rule")
     assert set(rules) == set(FIXTURES) | SCHEDULED
     for name, (ours, theirs) in FIXTURES.items():
         for event in ours:
@@ -240,7 +291,8 @@ def test_no_event_reaches_the_notify_queue_by_two_rules(template: Template) -> N
     "an event into nothing", lambda source: properties(source, "BuildRule").update(Targets=[])
 )
 def test_every_target_has_a_retry_policy_and_a_dead_letter_queue(template: Template) -> None:
-    for name, rule in template.resolved().of_type("AWS::Events::Rule").items():
+    form = template.resolved(AuditScope="account")
+    for name, rule in form.of_type("AWS::Events::Rule").items():
         assert rule["Targets"], name
         assert rule.get("State", "ENABLED") == "ENABLED", name
         assert ("ScheduleExpression" in rule) is (name in SCHEDULED), name

@@ -25,6 +25,7 @@ TRUSTED = {
     "PipelineRole": "codepipeline.amazonaws.com",
     "RollbackFunctionRole": "lambda.amazonaws.com",
     "StartRole": "events.amazonaws.com",
+    "TaggingAuditFunctionRole": "lambda.amazonaws.com",
 }
 
 
@@ -68,12 +69,22 @@ def test_only_what_knows_no_resource_is_granted_on_all(template: Template) -> No
     without_resource = re.compile(
         r"(autoscaling|ec2|elasticloadbalancing|logs):Describe"
         r"|cloudwatch:DescribeAlarms$"
+        r"|tag:(GetResources|TagResources)$"
+        r"|(codebuild:ListProjects|codepipeline:ListPipelines|dynamodb:ListTables)$"
+        r"|(iam:GetAccountAuthorizationDetails|kms:List(Aliases|Keys)|lambda:ListFunctions)$"
+        r"|(s3:ListAllMyBuckets|secretsmanager:ListSecrets|sns:ListTopics|sqs:ListQueues)$"
+        r"|(ssm:DescribeParameters|states:ListStateMachines)$"
         r"|xray:Put(TelemetryRecords|TraceSegments)$"
         r"|elasticbeanstalk:CreateStorageLocation$"
         r"|cloudwatch:DescribeAlarms$"
     )
     for policy, entry in granted(
-        template, SourceConnectionArn=CONNECTION, ChatSecretArn=CHAT_SECRET
+        template,
+        SourceConnectionArn=CONNECTION,
+        ChatSecretArn=CHAT_SECRET,
+        AuditScope="account",
+        AuditGlobalResources="true",
+        AuditRemedy="on",
     ):
         if "*" not in as_list(entry["Resource"]):
             continue

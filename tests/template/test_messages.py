@@ -255,20 +255,24 @@ def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
     lambda source: properties(source, "LostEventsAlarm")["Metrics"].pop(),
 )
 @turns_red_when(
+    "tag changes that may be lost unnoticed",
+    lambda source: properties(source, "LostAuditEventsAlarm")["Metrics"].pop(3),
+)
+@turns_red_when(
     "uploads that may be lost unnoticed",
     lambda source: source["Resources"].pop("LostUploadsAlarm"),
 )
 def test_the_alarms_on_lost_events_look_at_every_rule(template: Template) -> None:
-    form = template.resolved()
+    form = template.resolved(AuditScope="account")
     lost = "InvocationsFailedToBeSentToDlq"
+    alarms = form.of_type("AWS::CloudWatch::Alarm").values()
     together = [
         metric["MetricStat"]["Metric"]
-        for metric in form.properties("LostEventsAlarm")["Metrics"]
+        for alarm in alarms
+        for metric in alarm.get("Metrics", [])
         if "MetricStat" in metric
     ]
-    alone = [
-        alarm for alarm in form.of_type("AWS::CloudWatch::Alarm").values() if "MetricName" in alarm
-    ]
+    alone = [alarm for alarm in alarms if "MetricName" in alarm]
     watched = {
         metric["Dimensions"][0]["Value"]
         for metric in together + alone

@@ -97,6 +97,17 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
     "BakeMinutes": (["0.1", "15", "1440"], ["0", "1441", "quarter"]),
     "RollbackCap": (["0", "2", "100"], ["-1", "101"]),
     "RollbackAnswerHours": (["0.01", "12", "168"], ["0", "169"]),
+    "RequiredTags": (
+        ["Owner", "Project,Owner,CostCenter", "cost:center,Team Name"],
+        ["", "Owner,", ",Owner", "Owner, Team", "Owner;Team"],
+    ),
+    "AuditScope": (["stack", "account"], ["", "arns", "region"]),
+    "AuditSchedule": (
+        ["rate(1 day)", "rate(12 hours)", "cron(0 6 ? * MON-FRI *)"],
+        ["", "1 day", "rate(1)", "daily", "cron(0 6)", "at(2026-11-24T06:00:00)"],
+    ),
+    "AuditGlobalResources": (["true", "false"], ["", "yes"]),
+    "AuditRemedy": (["off", "dry-run", "on"], ["", "true", "dry"]),
     "RecordRetentionDays": (["30", "400", "3650"], ["29", "3651"]),
     "LogLevel": (["INFO", "DEBUG"], ["", "info"]),
     "FunctionArchitecture": (["arm64", "x86_64"], ["", "x86"]),

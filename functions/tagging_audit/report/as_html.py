@@ -125,7 +125,8 @@ def subline(report: Report) -> str:
         ]
     unknown = report.counts[Verdict.UNKNOWN]
     if unknown:
-        said.append(f"{unknown:,} could not be judged, and nothing is said of them.")
+        of = "it" if unknown == 1 else "them"
+        said.append(f"{unknown:,} could not be judged, and nothing is said of {of}.")
     return " ".join(said)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from tagging_audit.inventory.seen import Trouble, Union
 from tagging_audit.policy import Exemption, Glob, Policy, TagRule
 from tagging_audit.report.build import (
     Change,
-    Difference,
     Report,
     Settings,
     compare,
@@ -120,14 +119,14 @@ def report(
     )
 
 
-def estate() -> Report:
+def estate(*, is_hostile: bool = True) -> Report:
     """An account with a bit of everything, as a page to look at."""
     seen = Union()
-    teams = ("team-shop", "team-data", "team-search", "platform", "")
+    teams = ("team-shop", "team-data", "team-search", "platform")
     kinds = ("sqs", "s3", "sns", "lambda", "dynamodb")
     for number in range(160):
-        service, team = kinds[number % 5], teams[number % 4 if number % 7 else 4]
-        tags = {"Project": "shop", "CostCenter": "CC-1000"} | ({"Owner": team} if team else {})
+        service = kinds[number % 5]
+        tags = {"Project": "shop", "CostCenter": "CC-1000", "Owner": teams[number * 7 % 11 % 4]}
         if number % 11 == 3:
             tags.pop("CostCenter")
             tags["costcenter" if number % 2 else "Cost Center"] = "CC-1000"
@@ -135,29 +134,28 @@ def estate() -> Report:
             tags["Project"] = "  " if number % 2 else ""
         if number % 17 == 6:
             tags = {}
+        if number % 23 == 4:
+            tags.pop("Owner", None)
         name = f"legacy-{number}" if number % 31 == 6 else f"orders-{number}"
         prefix = {"lambda": "function:", "dynamodb": "table/"}.get(service, "")
         seen.add(arn(prefix + name, service), Source.LIST, region="us-east-1", tags=tags)
-    for index, value in enumerate(HOSTILE):
-        seen.add(
-            arn(f"hostile-{index}"), Source.TAGGING_API, region="us-east-1", tags={"Owner": value}
-        )
+    for index, value in enumerate(HOSTILE if is_hostile else ()):
+        name = f"hostile-{index}"
+        seen.add(arn(name), Source.TAGGING_API, region="us-east-1", tags={"Owner": value})
     seen.add(arn("stream/clicks", "kinesis"), Source.TAGGING_API, region="us-east-1", tags=GOOD)
-    for kind in (
-        "AWS::SQS::Queue",
-        "AWS::S3::Bucket",
-        "AWS::Lambda::Function",
-        "AWS::DynamoDB::Table",
-    ):
-        seen.listed.add((kind, "us-east-1"))
+    for kind in ("SQS::Queue", "S3::Bucket", "Lambda::Function", "DynamoDB::Table"):
+        seen.listed.add((f"AWS::{kind}", "us-east-1"))
     seen.scanned.add("us-east-1")
     seen.fail(Trouble("sns:ListTopics was denied", "us-east-1", ("AWS::SNS::Topic",)))
     seen.unsearched["us-east-1"] = "resource-explorer-2:Search was denied"
-    previous = {
-        arn("orders-3", "lambda"): [("CostCenter", "near-miss")],
-        arn("orders-1000"): [("Owner", "missing")],
-        arn("orders-2"): [("Owner", "missing")],
+    was = report(seen)
+    previous: dict[str, list[tuple[str, str]]] = {
+        one.arn: [(found.tag, found.problem.value) for found in one.findings]
+        for one in was.rows
+        if one.findings and not one.arn.endswith(("orders-14", "orders-57", "orders-108"))
     }
+    previous[arn("orders-1000")] = [("Owner", "missing")]
+    previous[arn("function:orders-8", "lambda")] = [("CostCenter", "near-miss")]
     changes = (
         Change(arn=arn("orders-6", "s3"), key="Owner", value="team-shop", is_done=True),
         Change(
@@ -172,7 +170,3 @@ def estate() -> Report:
 
 def first_of(made: Report, name: str) -> Any:
     return next(one for one in made.rows if one.arn.endswith(name))
-
-
-LATER = NOW + timedelta(days=1)
-EMPTY = Difference()
