@@ -15,7 +15,7 @@ from functools import partial
 from rollback import tell
 from rollback.calls import RefusedError
 from rollback.desk import Desk
-from rollback.facts import ActionState, Baseline, Facts, Good, Health, Look
+from rollback.facts import ActionState, Baseline, Cause, Facts, Good, Health, Look
 from rollback.freeze import Frozen, close, freeze, unfreeze
 from rollback.gather import Case
 from rollback.policy import Decision
@@ -25,12 +25,12 @@ from trellis.events import RollbackRoute, RollbackState
 from trellis.ledger import Act, Claim, Helm, PastRollback, Quarantine
 from trellis.observability import logger
 
-_MOST_TRIES = 4
 _TRUTH_LOOKS = 8
 """Looks for the trace of an act that nobody can vouch for, before it is taken for not done."""
 _TRUTH_PAUSE = timedelta(seconds=4)
 _ROLLBACK_LIMIT = timedelta(hours=2)
 _PROOF_LIMIT = timedelta(minutes=15)
+_BEFORE_AGAIN = timedelta(seconds=10)
 _CLOCKS_DIFFER = timedelta(seconds=2)
 _STAGE_SAYS_NO = {
     "PipelineExecutionOutdatedException": "the pipeline has changed since",
@@ -63,7 +63,6 @@ class _Begun:
     step: _Step
     execution_id: str | None = None
     reason: str = ""
-    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +95,8 @@ class _Way:
     """The version label that holds the good revision, for UpdateEnvironment."""
     is_new: bool
     """Nothing of it was begun before."""
+    is_overtaken: bool = False
+    """A newer deployment has entered the stage since the decision."""
 
 
 def go_back(
@@ -146,32 +147,36 @@ def _go_back(
         "choose the way", _Way, lambda: _choose(desk, case, facts, decision, good, begun)
     )
     route = RollbackRoute(way.act.route)
-    script.do(
-        "tell that it begins",
-        str,
-        lambda: _say(
-            desk,
-            case,
-            settings,
-            facts,
-            RollbackState.STARTED,
-            reason,
-            good,
-            route,
-            evidence,
-            is_frozen=frozen.is_ours,
-        ),
-    )
-    started = _begin(script, desk, case, way)
-    if started.step is _Step.REFUSED and route is RollbackRoute.STAGE:
-        script.do("forget the first way", str, lambda: _forget(desk, case))
-        return Went(
-            outcome="again",
-            reason=started.reason,
-            again=replace(case, stage_refusal=started.reason),
+    if way.is_overtaken:
+        script.do("forget the way", str, lambda: _forget(desk, case))
+        return Went(outcome="again", reason="it was overtaken", again=case)
+    if not case.is_told:
+        script.do(
+            "tell that it begins",
+            str,
+            lambda: _say(
+                desk,
+                case,
+                settings,
+                facts,
+                RollbackState.STARTED,
+                reason,
+                good,
+                route,
+                evidence,
+                is_frozen=frozen.is_ours,
+            ),
         )
-    if started.step is not _Step.BEGUN:
+    started = _begin(script, desk, case, way)
+    if started.step is _Step.REFUSED and route is RollbackRoute.ENVIRONMENT:
         return _failed(script, desk, case, settings, facts, decision, started.reason, evidence)
+    if started.step is not _Step.BEGUN:
+        script.do("forget the way", str, lambda: _forget(desk, case))
+        if started.step is _Step.NOT_DONE:
+            script.wait("before deciding anew", _BEFORE_AGAIN)
+        refusal = started.reason if started.step is _Step.REFUSED else case.stage_refusal
+        again = replace(case, is_told=True, stage_refusal=refusal)
+        return Went(outcome="again", reason=started.reason, again=again)
     if bad_since is not None and way.is_new:
         script.act(
             "measure the start",
@@ -283,6 +288,11 @@ def _choose(
         return _Way(act=begun, label=begun.target, is_new=False)
     if decision is None or decision.route is None:
         raise GaveUpError("no route was decided")
+    latest = desk.pipeline.stage(case.deployment.stage, case.deployment.action)
+    is_overtaken = case.cause is not Cause.BY_HAND and latest.action_execution_id not in (
+        None,
+        case.deployment.action_execution_id,
+    )
     label = good.version_label
     if decision.route is RollbackRoute.ENVIRONMENT and not good.is_registered:
         label = _register(desk, environment, good)
@@ -304,7 +314,7 @@ def _choose(
             good_revision=good.revision,
         )
     )
-    return _Way(act=standing, label=label, is_new=standing.at == now)
+    return _Way(act=standing, label=label, is_new=standing.at == now, is_overtaken=is_overtaken)
 
 
 def _register(desk: Desk, environment: str, good: Good) -> str:
@@ -321,34 +331,28 @@ def _register(desk: Desk, environment: str, good: Good) -> str:
 
 
 def _begin(script: Script, desk: Desk, case: Case, way: _Way) -> _Begun:
-    """Take the way, at most once, whatever happens in between."""
+    """Take the way, once; whatever leaves a doubt is looked up before anything else.
+
+    What surely was not done is decided anew, not tried again: the world may have moved on.
+    """
     if not way.is_new:
-        found = _look_for_truth(script, desk, case, way, "truth of before")
+        found = _look_for_truth(script, desk, case, way)
         if found is not None:
             return found
-    is_doubtful = not way.is_new
-    for attempt in range(1, _MOST_TRIES + 1):
-        outcome = script.act(f"roll back ({attempt})", lambda: _take(desk, case, way))
-        match outcome.ending:
-            case Ending.DONE:
-                return _Begun(step=_Step.BEGUN, execution_id=outcome.value)
-            case Ending.REFUSED if not _may_pass(outcome):
-                # What is refused may be so because an earlier try has happened after all.
-                if is_doubtful:
-                    found = _look_for_truth(script, desk, case, way, f"truth after no {attempt}")
-                    if found is not None:
-                        return found
-                words = _STAGE_SAYS_NO.get(outcome.code or "", outcome.message or "it was refused")
-                return _Begun(step=_Step.REFUSED, reason=words, code=outcome.code)
-            case Ending.UNKNOWN:
-                is_doubtful = True
-                found = _look_for_truth(script, desk, case, way, f"truth {attempt}")
-                if found is not None:
-                    return found
-            case Ending.REFUSED | Ending.THROTTLED:
-                pass
-        script.wait(f"before another try ({attempt})", timedelta(seconds=5 * 2**attempt))
-    return _Begun(step=_Step.NOT_DONE, reason="AWS did not take the rollback, tried several times")
+    outcome = script.act("roll back", lambda: _take(desk, case, way))
+    match outcome.ending:
+        case Ending.DONE:
+            return _Begun(step=_Step.BEGUN, execution_id=outcome.value)
+        case Ending.UNKNOWN:
+            found = _look_for_truth(script, desk, case, way)
+            if found is not None:
+                return found
+            return _Begun(step=_Step.NOT_DONE, reason="nobody can say whether AWS took it")
+        case Ending.REFUSED if not _may_pass(outcome):
+            words = _STAGE_SAYS_NO.get(outcome.code or "", outcome.message or "it was refused")
+            return _Begun(step=_Step.REFUSED, reason=words)
+        case Ending.REFUSED | Ending.THROTTLED:
+            return _Begun(step=_Step.NOT_DONE, reason=outcome.message or "AWS was too busy")
 
 
 def _may_pass(outcome: Outcome) -> bool:
@@ -373,13 +377,13 @@ class _Trace:
     execution_id: str | None = None
 
 
-def _look_for_truth(script: Script, desk: Desk, case: Case, way: _Way, name: str) -> _Begun | None:
+def _look_for_truth(script: Script, desk: Desk, case: Case, way: _Way) -> _Begun | None:
     """Whether the act has happened after all; listings may lag behind, so more than one look."""
     for number in range(1, _TRUTH_LOOKS + 1):
-        trace = script.do(f"{name} look {number}", _Trace, lambda: _trace(desk, case, way))
+        trace = script.do(f"look for the truth {number}", _Trace, lambda: _trace(desk, case, way))
         if trace.is_there:
             return _Begun(step=_Step.BEGUN, execution_id=trace.execution_id)
-        script.wait(f"{name} pause {number}", _TRUTH_PAUSE)
+        script.wait(f"pause for the truth {number}", _TRUTH_PAUSE)
     return None
 
 

@@ -48,6 +48,8 @@ class Case:
     has_aborted: bool = False
     stage_refusal: str | None = None
     """What RollbackStage answered when it refused."""
+    is_told: bool = False
+    """People know that the way back is being taken."""
     wanted: str | None = None
     """A revision or a version label that a person named, instead of the known-good one."""
 

@@ -462,12 +462,14 @@ def _mend(
         return _ended(
             go_back(script, desk, case, settings, facts, None, evidence, bad_since, begun)
         )
-    is_counted = False
+    is_counted, noted = False, None
     for number in range(1, _MOST_ROUNDS + 1):
         facts = script.do(f"facts {number}", Facts, partial(read_facts, desk, case))
         decision = decide(facts, settings, facts.look.at)
         evidence = tell.evidence_of(facts, case.baseline, looks)
-        _note(script, desk, case, decision, number)
+        if (decision.action, decision.row) != noted:
+            noted = (decision.action, decision.row)
+            _note(script, desk, case, decision)
         if decision.action is not Action.STAND_DOWN and not is_counted:
             is_counted = True
             script.act("count it as bad", partial(_count_bad, desk, case))
@@ -514,14 +516,22 @@ def _mend(
                 if went.again is None:
                     return _ended(went)
                 case = went.again
-    raise GaveUpError(f"no decision holds for {case.deployment.environment}")
+    return escalate(
+        script,
+        desk,
+        case,
+        settings,
+        facts,
+        f"AWS did not take the rollback, tried {_MOST_ROUNDS} times: {case.why}",
+        evidence,
+    )
 
 
 def _ended(went: Went) -> Ended:
     return Ended(outcome=went.outcome, reason=went.reason)
 
 
-def _note(script: Script, desk: Desk, case: Case, decision: Decision, number: int) -> None:
+def _note(script: Script, desk: Desk, case: Case, decision: Decision) -> None:
     def note() -> str:
         logger.info(
             "decided",
@@ -535,7 +545,7 @@ def _note(script: Script, desk: Desk, case: Case, decision: Decision, number: in
         desk.measures.decided(case.deployment.environment, decision.action.value, decision.row)
         return decision.reason
 
-    script.act(f"note the decision {number}", note)
+    script.act("note the decision", note)
 
 
 def _count_bad(desk: Desk, case: Case) -> str:

@@ -1,13 +1,13 @@
-"""An environment that is busy is waited for, and then taken back."""
+"""An environment that is busy is waited for, its update is aborted, and it is taken back."""
 
 from sandbox.stories.rollbacks import behaving, expect_back, order, prove, state_of
 from sandbox.stories.world import Mark, StoryError, World
 
 
 def play(world: World) -> None:
-    """Given Dev is updating to v2, when a person orders it back, that waits until Dev is Ready."""
+    """Given Dev is long in updating, when a person orders it back, the update is aborted first."""
     first = prove(world, "v1", "Open the bakery")
-    with behaving(world, "Dev", mode="observe"):
+    with behaving(world, readyMinutes=0.05), behaving(world, "Dev", mode="observe"):
         run = world.upload("v2", "Sell sourdough", fault="answers-500", fault_in="dev")
         world.wait("Dev to be updating", lambda: state_of(world, "Dev") == "Updating")
         world.audience.happened("Dev", Mark.WAITING, "is updating")
