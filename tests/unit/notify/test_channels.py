@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from tests.unit.notify.chat_server import ChatServer, running
 from tests.unit.notify.runs import failed_run
 from tests.unit.notify.samples import sample
 from trellis.ledger import Ledger
+from trellis.observability import logger
 
 KEY = "a signing key of some length"
 EXECUTION = "11111111-0000-4000-8000-000000000001"
@@ -35,9 +36,11 @@ UNKNOWN_TO_US = ("500", "lost", "taken", "slow", "garbage")
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(http, "_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    logger.setLevel("CRITICAL")
+    yield
+    logger.setLevel("INFO")
 
 
 Make = Callable[[ChatServer, Bureau], Any]

@@ -24,6 +24,7 @@ from notify.notice import Notice, Severity
 from tests.unit.notify.bureau import Bureau, Clock, Recorder
 from tests.unit.notify.runs import failed_run
 from tests.unit.notify.samples import sample
+from trellis.observability import logger
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:shop"
 NOTICE = Notice(severity=Severity.ERROR, state="FAILED", headline="It failed")
@@ -152,11 +153,9 @@ def test_a_burst_is_paced_to_four_publishes_a_second_of_one_worker() -> None:
     assert clock.now() == before
 
 
-def test_a_thousand_events_of_forty_runs_are_told_each_and_never_too_fast(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_thousand_events_of_forty_runs_are_told_each_and_never_too_fast() -> None:
     """Two workers with four publishes a second each stay below SNS's ten."""
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    logger.setLevel("CRITICAL")
     clock, lock = Clock(), threading.Lock()
     published: list[datetime] = []
 
@@ -176,6 +175,7 @@ def test_a_thousand_events_of_forty_runs_are_told_each_and_never_too_fast(
     for number in range(200):
         bureau.queue.put(sample("stage-started", execution_id=f"other-{number}"))
     bureau.work(workers=2)
+    logger.setLevel("INFO")
     failures = [notice for notice in mailbox.sent if notice.severity is Severity.ERROR]
     assert len({notice.execution_id for notice in failures}) == len(failures) == 40
     assert bureau.queue.dead == []

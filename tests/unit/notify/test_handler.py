@@ -6,9 +6,11 @@ messages go out all the same.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -20,6 +22,7 @@ from notify.deliver import DeliveryError
 from tests.unit.notify.chat_server import ChatServer, running
 from tests.unit.notify.samples import FOLDER, in_queue, sample
 from trellis.errors import ConfigError
+from trellis.observability import logger
 
 
 class Stack:
@@ -294,18 +297,23 @@ def test_a_routing_table_that_does_not_read_stops_the_cold_start(
 
 
 @pytest.fixture
-def log(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """All that was logged since it was last asked, as CloudWatch gets it."""
-    return lambda: "".join(capsys.readouterr())
+def log() -> Iterator[io.StringIO]:
+    """Every line of the log as CloudWatch gets it."""
+    written = io.StringIO()
+    copy = logging.StreamHandler(written)
+    copy.setFormatter(logger.registered_formatter)
+    logger.addHandler(copy)
+    yield written
+    logging.getLogger(logger.name).removeHandler(copy)
 
 
 def test_a_job_with_credentials_is_refused_and_nothing_of_it_is_logged(
-    stack: Stack, log: Callable[[], str]
+    stack: Stack, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = json.loads((FOLDER / "codepipeline-job.json").read_text())
     handle(in_queue(job))
     handle(job)
-    written = log()
+    written = log.getvalue() + capsys.readouterr().out
     assert written.count("a CodePipeline job is for its worker alone") == 2
     for secret in ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", "EXAMPLETOKEN"):
         assert secret not in written
@@ -313,24 +321,24 @@ def test_a_job_with_credentials_is_refused_and_nothing_of_it_is_logged(
 
 
 def test_no_secret_of_an_error_text_reaches_a_mail_or_the_log(
-    stack: Stack, log: Callable[[], str]
+    stack: Stack, log: io.StringIO
 ) -> None:
     leak = "push failed: token=ghp_0123456789abcdefghijABCDEFGHIJ456789 AKIAIOSFODNN7EXAMPLE"
     event = sample("build-action-failed", execution_result={"external-execution-summary": leak})
     handle(in_queue({**event, "trellis-deferred": "waited"}))
     (mail,) = stack.mails()
-    written = mail["Message"] + mail["Subject"] + log()
+    written = mail["Message"] + mail["Subject"] + log.getvalue()
     assert "push failed: token=" in mail["Message"]
     assert "ghp_0123456789" not in written
     assert "AKIAIOSFODNN7EXAMPLE" not in written
 
 
 def test_one_line_is_logged_for_each_decision_with_what_it_is_about(
-    stack: Stack, log: Callable[[], str]
+    stack: Stack, log: io.StringIO
 ) -> None:
     handle(in_queue(sample("approval-requested")))
-    lines = [json.loads(line) for line in log().splitlines()]
-    judged = next(line for line in lines if line.get("message") == "judged")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    judged = next(line for line in lines if line["message"] == "judged")
     assert judged["pipeline"] == "shop-pipeline-main"
     assert judged["execution"] == "5b7c9d31-6a0e-4c1f-9d7a-2f8e41c0b6a3"
     assert judged["reason"] == "a person has to decide"

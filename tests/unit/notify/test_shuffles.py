@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from notify.channels import email
 from tests.unit.notify.bureau import Bureau, Recorder, shuffled
 from tests.unit.notify.runs import DENIED, SILENCE, Pipeline, failed_run
+from trellis.observability import logger
 
 SEEDS = int(os.environ.get("SHUFFLES", "1000"))
 FIRST = "11111111-0000-4000-8000-000000000001"
@@ -17,9 +19,11 @@ SECOND = "22222222-0000-4000-8000-000000000002"
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet() -> Iterator[None]:
     """Writing the log takes longer than the work, a hundred thousand times over."""
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    logger.setLevel("CRITICAL")
+    yield
+    logger.setLevel("INFO")
 
 
 def once_or_more(dice: random.Random) -> int:

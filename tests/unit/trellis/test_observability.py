@@ -1,176 +1,69 @@
-"""The log and the counters: lines that CloudWatch, and those who know Powertools, can read."""
+"""The logger: what it costs to import, and that nothing of Powertools is lost by it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from trellis.observability import NAMESPACE, Logger, Metrics, measure
-
-
-@pytest.fixture(autouse=True)
-def _service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "notify")
-    monkeypatch.delenv("POWERTOOLS_LOG_LEVEL", raising=False)
-    monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
+from trellis.observability import count, measure, metrics
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
 
 
-def test_a_decision_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    Logger().info(
-        "judged", pipeline="shop", channels=["email"], at=datetime(2026, 1, 2, tzinfo=UTC)
-    )
-    (line,) = lines(capsys)
-    written = datetime.fromisoformat(line.pop("timestamp"))
-    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
-    assert line.pop("location").startswith("test_a_decision_is_one_line:")
-    assert line == {
-        "level": "INFO",
-        "message": "judged",
-        "service": "notify",
-        "pipeline": "shop",
-        "channels": ["email"],
-        "at": "2026-01-02 00:00:00+00:00",
-    }
+def test_jmespath_is_not_imported_with_the_logger() -> None:
+    code = "import trellis.observability\nprint(sorted({'jmespath'} & set(sys.modules)))"
+    assert run(code) == "[]"
 
 
-def test_text_of_several_lines_and_of_any_script_stays_one_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Logger().warning("a\nb", reason="Grüße\r\n\u2028\U0001f680")
-    (line,) = lines(capsys)
-    assert (line["message"], line["reason"]) == ("a\nb", "Grüße\r\n\u2028\U0001f680")
-
-
-def test_half_a_character_does_not_stop_the_work() -> None:
+def test_jmespath_is_there_when_it_is_asked_for() -> None:
     code = (
-        f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from trellis.observability import Logger\n"
-        "Logger().info('x', reason='cut in the middle: \\ud83d')"
+        "import trellis.observability\n"
+        "from aws_lambda_powertools.utilities import jmespath_utils\n"
+        "print(jmespath_utils.query(data={'a': {'b': 7}}, envelope='a.b'))\n"
+        "from aws_lambda_powertools.utilities.jmespath_utils import query\n"
+        "print(query(data={'a': 8}, envelope='a'))"
     )
-    written = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert json.loads(written)["reason"] == "cut in the middle: \ud83d"
+    assert run(code) == "7\n8"
 
 
-def test_an_exception_is_told_with_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        raise ValueError("no such stage")
-    except ValueError:
-        Logger().exception("not told", message_id="1")
-    (line,) = lines(capsys)
-    assert (line["level"], line["message_id"], line["exception_name"]) == (
-        "ERROR",
-        "1",
-        "ValueError",
+def test_a_correlation_id_is_still_found() -> None:
+    code = (
+        "from trellis.observability import logger\n"
+        "logger.setLevel('CRITICAL')\n"
+        "tell = logger.inject_lambda_context(lambda event, context: None, "
+        "correlation_id_path='detail.id')\n"
+        "class C: function_name = memory_limit_in_mb = aws_request_id = 'x'; "
+        "invoked_function_arn = 'x'\n"
+        "tell({'detail': {'id': 'abc'}}, C())\n"
+        "print(logger.get_correlation_id())"
     )
-    assert line["exception"].endswith("ValueError: no such stage")
-    assert 'raise ValueError("no such stage")' in line["exception"]
+    assert run(code) == "abc"
 
 
-@pytest.mark.parametrize(
-    ("least", "written"),
-    [
-        ("DEBUG", ["DEBUG", "INFO", "WARNING", "ERROR"]),
-        ("info", ["INFO", "WARNING", "ERROR"]),
-        ("ERROR", ["ERROR"]),
-        ("CRITICAL", []),
-        ("LOUD", ["INFO", "WARNING", "ERROR"]),
-    ],
-)
-def test_the_level_is_the_one_that_the_stack_is_set_to(
-    least: str,
-    written: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_is_measured_at_once_is_one_line_of_its_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", least)
-    logger = Logger()
-    for say in (logger.debug, logger.info, logger.warning, logger.error):
-        say("x")
-    assert [line["level"] for line in lines(capsys)] == written
-
-
-def test_a_line_leads_to_its_trace(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3f;Parent=5;Sampled=1")
-    Logger().info("x")
-    assert lines(capsys)[0]["xray_trace_id"] == "1-5759e988-bd862e3f"
-
-
-def plain(line: dict[str, Any]) -> dict[str, Any]:
-    """A line of metrics without its time and without an order that means nothing."""
-    line["_aws"].pop("Timestamp")
-    for directive in line["_aws"]["CloudWatchMetrics"]:
-        directive["Dimensions"] = [sorted(names) for names in directive["Dimensions"]]
-    return line
-
-
-def test_counters_are_written_as_powertools_writes_them(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    ours, theirs = Metrics(), EphemeralMetrics(namespace=NAMESPACE, service="notify")
-    theirs.add_dimension(name="stack", value="shop-main")
-    ours.add_dimension("stack", "shop-main")
-    for name, value in (("EventsHandled", 3), ("MessagesSent", 1), ("EventsHandled", 2)):
-        theirs.add_metric(name=name, unit=MetricUnit.Count, value=value)
-        ours.add_metric(name, "Count", value)
-    theirs.flush_metrics()
-    ours.flush_metrics()
-    first, second = lines(capsys)
-    assert plain(second) == plain(first)
-
-
-def test_what_is_measured_at_once_is_written_as_powertools_writes_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    theirs = EphemeralMetrics(namespace=NAMESPACE, service="rollback")
-    theirs.add_dimension(name="environment", value="shop-prod-main")
-    theirs.add_metric(name="LeadTimeSeconds", unit=MetricUnit.Seconds, value=12.5)
-    theirs.flush_metrics()
+    count("EventsHandled")
     measure(
-        {"environment": "shop-prod-main", "service": "rollback"},
+        {"service": "rollback", "environment": "shop-prod-main"},
         {"LeadTimeSeconds": ("Seconds", 12.5)},
     )
-    first, second = lines(capsys)
-    assert plain(second) == plain(first)
-
-
-def test_each_invocation_begins_with_nothing_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    metrics = Metrics()
-    metrics.flush_metrics()
-    metrics.add_dimension("stack", "a")
-    metrics.add_metric("EventsHandled", "Count", 1)
-    metrics.flush_metrics()
-    metrics.add_metric("EventsHandled", "Count", 1)
-    metrics.flush_metrics()
-    first, second = lines(capsys)
-    assert first["stack"] == "a"
-    assert "stack" not in second
-    assert first["EventsHandled"] == second["EventsHandled"] == [1.0]
-
-
-def test_no_line_holds_more_metrics_than_cloudwatch_takes(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    metrics = Metrics()
-    for number in range(150):
-        metrics.add_metric(f"metric-{number}", "Count", number)
-    metrics.flush_metrics()
-    named = [
-        {one["Name"] for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
-        for line in lines(capsys)
-    ]
-    assert [len(names) for names in named] == [100, 50]
-    assert len(set().union(*named)) == 150
+    line = json.loads(capsys.readouterr().out)
+    assert line["LeadTimeSeconds"] == [12.5]
+    assert (line["service"], line["environment"]) == ("rollback", "shop-prod-main")
+    described = line["_aws"]["CloudWatchMetrics"][0]
+    assert described["Namespace"] == "Trellis"
+    assert sorted(described["Dimensions"][0]) == ["environment", "service"]
+    assert "EventsHandled" not in line
+    metrics.clear_metrics()
