@@ -18,7 +18,6 @@ def play(world: World) -> None:
     began = now()
     run = world.upload("v2", "Sell sourdough")
     deployed(world, run, "Dev")
-    stop(world, run)
     accident(
         world,
         "POST",
@@ -36,3 +35,4 @@ def play(world: World) -> None:
     world.wait("the platform update", is_ready)
     world.expect_served("Dev", "v2")
     expect_no_rollback(world, "Dev", began)
+    stop(world, run)
