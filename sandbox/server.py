@@ -165,6 +165,7 @@ def assemble(
             ministack.offer_resource_type(name, resource_type)
     ministack.judge_event_sources()
     ministack.judge_log_streams()
+    ministack.judge_reads_of_tags()
     ministack.record_decisions(cloud)
     ministack.name_resources_by_region()
     behaviours = ministack.Behaviours(

@@ -20,6 +20,7 @@ from sandbox.ministack.server import application, settings
 from sandbox.ministack.services import (
     judge_event_sources,
     judge_log_streams,
+    judge_reads_of_tags,
     record_decisions,
     serve_service,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "in_context",
     "judge_event_sources",
     "judge_log_streams",
+    "judge_reads_of_tags",
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,6 +97,43 @@ def judge_log_streams() -> None:
             return resource
         stream = json.loads(body or b"{}").get("logStreamName", "")
         return f"{resource}:log-stream:{stream if operation in ON_A_STREAM else ''}"
+
+    iam_actions.extract_resource_arn = extract
+
+
+def judge_reads_of_tags() -> None:
+    """Judge reads of tags on the resource that is asked for, where MiniStack takes all for it.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    """
+    from ministack.core import iam_actions
+
+    others = iam_actions.extract_resource_arn
+
+    def extract(
+        name: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> Any:
+        resource = others(name, method, path, headers, body, query, region, account)
+        if resource != "*":
+            return resource
+        if b"ListInstanceProfileTags" in body:
+            profile = re.search(rb"InstanceProfileName=([^&]+)", body)
+            return (
+                f"arn:aws:iam::{account}:instance-profile/{profile[1].decode()}" if profile else "*"
+            )
+        if "ListTagsForResource" in path + headers.get("x-amz-target", ""):
+            # In whatever protocol: an ARN is readable in all of them.
+            alarm = re.search(rb"arn:aws:cloudwatch:[\w:/.-]+", body or b"")
+            return alarm[0].decode() if alarm else "*"
+        return resource
 
     iam_actions.extract_resource_arn = extract
 

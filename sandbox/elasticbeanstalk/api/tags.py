@@ -9,6 +9,7 @@ from sandbox.cloud import Scope
 from sandbox.elasticbeanstalk.api.registry import Registry
 from sandbox.elasticbeanstalk.api.requests import given_tags
 from sandbox.elasticbeanstalk.environment import Environment, State
+from sandbox.elasticbeanstalk.options import LAUNCH
 from sandbox.service import ApiError, Call
 
 MOST_TAGS = 50
@@ -92,5 +93,30 @@ class Tags(Registry):
             for application in self.region(scope).applications.values():
                 found.append((application.arn, dict(application.tags)))
                 found.extend((one.arn, dict(one.tags)) for one in application.versions.values())
-            found.extend((one.identity.arn, dict(one.tags)) for one in self.environments(scope))
+            for environment in self.environments(scope):
+                tags = dict(environment.tags)
+                found.append((environment.identity.arn, tags))
+                found.extend((arn, tags) for arn in _parts(environment))
             return found
+
+
+def _parts(environment: Environment) -> list[str]:
+    """What carries an environment's tags beside itself.
+
+    https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features.tagging.html
+    """
+    names, settings = environment.names, environment.settings
+    parts = [names.group_arn]
+    parts += [
+        environment.identity.scope.arn("ec2", f"instance/{one.id}") for one in environment.fleet
+    ]
+    if settings.get(LAUNCH, "LaunchTemplateTagPropagationEnabled") == "true":
+        parts.append(names.launch_template_arn)
+    match settings.balancer:
+        case "":
+            pass
+        case "classic":
+            parts.append(names.classic_balancer_arn)
+        case _:
+            parts += [names.balancer_arn, names.target_group_arn]
+    return parts

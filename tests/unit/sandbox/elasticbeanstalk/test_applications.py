@@ -12,6 +12,7 @@ from tests.unit.sandbox.elasticbeanstalk.bench import (
     APPLICATION,
     BUCKET,
     PLATFORM,
+    SCOPE,
     Bench,
     bundle,
     eventually,
@@ -270,6 +271,25 @@ def test_an_environment_has_beanstalks_own_tags(bench: Bench) -> None:
         "elasticbeanstalk:environment-id": made["EnvironmentId"],
         "elasticbeanstalk:environment-name": "shop-dev",
     }
+
+
+def test_what_an_environment_runs_on_carries_its_tags(bench: Bench) -> None:
+    propagated = "aws:autoscaling:launchconfiguration/LaunchTemplateTagPropagationEnabled"
+    made = bench.launch(size=2, options={propagated: "true"})
+    tags = dict(bench.service.tagged_resources(SCOPE))
+    mine = {arn for arn, its in tags.items() if its == tags[made["EnvironmentArn"]]}
+    kinds = sorted(arn.split(":", 5)[5].replace("/", ":").split(":")[0] for arn in mine)
+    assert kinds == [
+        "autoScalingGroup",
+        "environment",
+        "instance",
+        "instance",
+        "launch-template",
+        "loadbalancer",
+        "targetgroup",
+    ]
+    bench.launch("shop-test")
+    assert sum("launch-template" in arn for arn, _ in bench.service.tagged_resources(SCOPE)) == 1
 
 
 def test_what_is_not_there_has_no_tags(bench: Bench) -> None:
