@@ -72,6 +72,8 @@ class Union:
         self.skipped: dict[str, tuple[str, ...]] = {}
         """Services that nothing was listed of, by Region."""
         self.troubles: list[Trouble] = []
+        self._expected: dict[str, Trouble] = {}
+        """How the ARN of something ends that is there, and what it means if nobody shows it."""
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -140,6 +142,18 @@ class Union:
         with self._lock:
             if trouble not in self.troubles:
                 self.troubles.append(trouble)
+
+    def expect(self, ending: str, otherwise: Trouble) -> None:
+        """Remember that there is a resource whose ARN ends so, though it was not shown yet."""
+        with self._lock:
+            self._expected[ending] = otherwise
+
+    def settle(self) -> None:
+        """Say of what was expected and never shown that it was not."""
+        for ending, trouble in self._expected.items():
+            if not any(arn.endswith(ending) for arn in self._seen):
+                self.fail(trouble)
+        self._expected.clear()
 
     def without_tags(self, region: str) -> list[tuple[str, Seen]]:
         """The resources of a Region whose tags no source told, and that could carry some."""
@@ -215,7 +229,8 @@ class Union:
             "searched": sorted(self.searched),
             "unsearched": dict(self.unsearched),
             "skipped": {region: list(names) for region, names in self.skipped.items()},
-            "troubles": [[one.text, one.region, list(one.types)] for one in self.troubles],
+            "troubles": [_written(one) for one in self.troubles],
+            "expected": {ending: _written(one) for ending, one in self._expected.items()},
         }
 
     @classmethod
@@ -238,10 +253,18 @@ class Union:
         union.searched = set(written["searched"])
         union.unsearched = dict(written["unsearched"])
         union.skipped = {region: tuple(names) for region, names in written["skipped"].items()}
-        union.troubles = [
-            Trouble(text, region, tuple(types)) for text, region, types in written["troubles"]
-        ]
+        union.troubles = [_read(one) for one in written["troubles"]]
+        union._expected = {ending: _read(one) for ending, one in written["expected"].items()}
         return union
+
+
+def _written(trouble: Trouble) -> list[Any]:
+    return [trouble.text, trouble.region, list(trouble.types)]
+
+
+def _read(written: list[Any]) -> Trouble:
+    text, region, types = written
+    return Trouble(text, region, tuple(types))
 
 
 _JOINED: dict[tuple[tuple[Source, ...], Source], tuple[Source, ...]] = {}

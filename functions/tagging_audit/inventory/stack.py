@@ -214,7 +214,7 @@ def _add_groups(
     for name in names:
         if name not in known:
             text = f"autoscaling:DescribeAutoScalingGroups does not know {name}"
-            union.fail(Trouble(text, place.region, kinds))
+            union.expect(f"autoScalingGroupName/{name}", Trouble(text, place.region, kinds))
 
 
 def _add_volumes(

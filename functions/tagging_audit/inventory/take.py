@@ -112,6 +112,7 @@ class Take:
                 return False
             self.stage = Stage(self.stage + 1)
             self.tasks = list(self._tasks_of(self.stage))
+        self.union.settle()
         return True
 
     def give_up(self) -> None:
@@ -125,6 +126,7 @@ class Take:
                     self.union.fail(Trouble(text, task.region, _types_of(task)))
             self.stage = Stage(self.stage + 1)
             self.tasks = list(self._tasks_of(self.stage))
+        self.union.settle()
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -245,6 +245,16 @@ def test_holds_what_beanstalk_makes_for_the_environments(moto: Gate) -> None:
     assert found["bakery-demo"].route is TagRoute.API
 
 
+def test_what_beanstalk_names_and_nobody_shows_is_told(moto: Gate) -> None:
+    beanstalk(moto)
+    moto.rules.insert(0, answer("DescribeAutoScalingGroups", "<AutoScalingGroups/>"))
+    moto.rules.append(answer("ListTagsForResource", "<ResourceTags/>"))
+    inventory()
+    assert [one.text for one in inventory.troubles] == [  # type: ignore[attr-defined]
+        "autoscaling:DescribeAutoScalingGroups does not know awseb-group"
+    ]
+
+
 def test_a_stack_in_the_stack_is_looked_into(moto: Gate) -> None:
     nested = deploy({"Inner": QUEUE}, "inner")
     outer = listed(
