@@ -80,7 +80,7 @@ sandbox: setup ## Keep an empty local cloud running, and print how to use it
 
 # ---------------------------------------------------------------- ask rollback
 .PHONY: plan
-plan: setup ## What rollback would do now: STACK=name REGION=us-east-1; without a stack, in a sandbox
+plan: $(if $(STACK),$(DEV)/.ready,setup) ## What rollback would do now: STACK=name REGION=us-east-1; without a stack, in a sandbox
 	@$(DEV)/bin/python -m operations.plan $(if $(STACK),--stack "$(STACK)") $(if $(REGION),--region "$(REGION)")
 
 # ---------------------------------------------------------------- audit it

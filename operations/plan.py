@@ -15,22 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox import running
-from sandbox.stories import rollbacks
-from sandbox.stories.world import Audience, Mark, World
+from operations.stack import NoSuchStackError, outputs_of, unanswered
 
 REGION = "us-east-1"
-
-
-class _Progress(Audience):
-    """What happens in the sandbox, in one line each, beside the answer."""
-
-    def happened(self, where: str, mark: Mark, text: str) -> None:
-        sys.stderr.write(f"  {where}: {text}\n")
-
-    def letter(self, letter: Mapping[str, Any]) -> None:
-        sys.stderr.write(f"  e-mail: {letter['subject']}\n")
 
 
 def plans_of(client: Any, function: str) -> list[dict[str, Any]]:
@@ -63,33 +52,63 @@ def table(plans: Sequence[Mapping[str, Any]]) -> str:
 
 
 def ask_a_stack(stack: str, region: str) -> list[dict[str, Any]]:
-    """The plans of a deployed stack, where the environment's credentials and endpoint lead."""
+    """The plans of a deployed stack, where the environment's credentials and endpoint lead.
+
+    Raises NoSuchStackError where there is no such stack, or it has no rollback.
+    """
     make: Any = boto3.session.Session(region_name=region).client
-    described = make("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
+    outputs = outputs_of(make("cloudformation"), stack)
+    if "RollbackFunctionAliasArn" not in outputs:
+        raise NoSuchStackError(
+            f"the stack {stack} has no output RollbackFunctionAliasArn: is it Trellis's?"
+        )
     return plans_of(make("lambda"), outputs["RollbackFunctionAliasArn"])
 
 
 def ask_a_sandbox() -> list[dict[str, Any]]:
     """The plans of a fresh sandbox in which one release has proven itself in Dev."""
+    # Here, so that asking a deployed stack needs nothing of the local cloud.
+    from sandbox import running
+    from sandbox.stories import rollbacks
+    from sandbox.stories.world import Audience, Mark, World
+
+    class Progress(Audience):
+        """What happens in the sandbox, in one line each, beside the answer."""
+
+        def happened(self, where: str, mark: Mark, text: str) -> None:
+            sys.stderr.write(f"  {where}: {text}\n")
+
+        def letter(self, letter: Mapping[str, Any]) -> None:
+            sys.stderr.write(f"  e-mail: {letter['subject']}\n")
+
     with (
         tempfile.TemporaryDirectory() as folder,
         running.sandbox(Path(folder) / "state", port=0) as target,
     ):
         running.build(Path(folder) / "build.log")
         outputs = running.deploy(target, REGION, Path(folder) / "deploy.log")
-        world = World(target, REGION, outputs, _Progress())
+        world = World(target, REGION, outputs, Progress())
         rollbacks.prove(world, "v1", "Open the bakery")
         return plans_of(world.client("lambda"), outputs["RollbackFunctionAliasArn"])
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the plans."""
-    parser = argparse.ArgumentParser(prog="python -m operations.plan", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
     parser.add_argument("--stack", help="a deployed stack; without it a sandbox is set up")
     parser.add_argument("--region", default=REGION)
     given = parser.parse_args(argv)
-    plans = ask_a_stack(given.stack, given.region) if given.stack else ask_a_sandbox()
+    if given.stack is None:
+        plans = ask_a_sandbox()
+    else:
+        try:
+            plans = ask_a_stack(given.stack, given.region)
+        except NoSuchStackError as err:
+            sys.stderr.write(f"{err}\n")
+            return 2
+        except (BotoCoreError, ClientError) as err:
+            sys.stderr.write(f"{unanswered(err)}\n")
+            return 1
     sys.stdout.write(f"{table(plans)}\n")
     return 0
 
