@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.template import load
 from sandbox import running
 
 MACHINE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
@@ -27,14 +28,21 @@ def engine_answers() -> bool:
     return asked.returncode == 0
 
 
+def test_the_shipped_variables_are_ones_that_the_function_has() -> None:
+    """SAM sets only a variable that the template declares, and says nothing of another."""
+    text = (running.PROJECT / "events/variables/dry-run.json").read_text()
+    function = load()["Resources"]["NotifyFunction"]
+    declared = function["Properties"]["Environment"]["Variables"]
+    assert json.loads(text) == {"Parameters": {"DRY_RUN": "true"}}
+    assert set(json.loads(text)["Parameters"]) <= set(declared)
+
+
 @pytest.mark.docker
 @pytest.mark.skipif(not engine_answers(), reason="no Docker engine answers (see .ci/engine)")
-def test_sam_local_invoke_renders_a_failed_release(built: Path, tmp_path: Path) -> None:
-    variables = tmp_path / "variables.json"
-    variables.write_text(json.dumps({"Parameters": {"DRY_RUN": "true"}}))
+def test_sam_local_invoke_renders_a_failed_release(built: Path) -> None:
     invoked = subprocess.run(
         ["sam", "local", "invoke", "NotifyFunction", "-e", "events/pipeline-failed.json"]
-        + ["--env-vars", str(variables), "--region", "us-east-1"]
+        + ["--env-vars", "events/variables/dry-run.json", "--region", "us-east-1"]
         + ["--parameter-overrides", f"FunctionArchitecture={MACHINE}"]
         # A closed network has the image from .ci/engine; elsewhere SAM pulls AWS's.
         + (["--skip-pull-image"] if os.environ.get("TRELLIS_LOCAL_IMAGE") else []),
