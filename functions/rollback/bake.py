@@ -17,7 +17,11 @@ from rollback.facts import AlarmOff, Baseline, Health, Incident, Look
 _CONFIRMATIONS = 2
 _SOONEST, _LATEST = timedelta(seconds=2), timedelta(seconds=30)
 _PARTS = 120
-"""A long bake is looked at in so many parts: a durable execution holds only so many operations."""
+"""The wait in a bake of more than an hour is at most this part of it: no bake has 200 looks.
+
+A look is two operations, a step and a wait, and a durable execution holds 3,000:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#limits-durable-functions
+"""
 _SOON_AGAIN = timedelta(seconds=1)
 _MOST_SAMPLES = 24
 _TRIGGER = 2

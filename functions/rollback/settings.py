@@ -11,7 +11,7 @@ whose code it was published with, and so on that version's variables, when only 
     stages         by stage: {environment, mode, bakeMinutes, alarms: [names]}
     cap, capHours  the most rollbacks of an environment that may happen by themselves, within hours
     answerHours    how long a person may take to answer
-    readyMinutes   how long an environment may take to become Ready
+    readyMinutes   how long an environment may take to become Ready; with 0 its update is aborted
     eventMinutes   events older than this are refused
     sweepHours     how far back the sweep looks
 """
@@ -36,6 +36,10 @@ _MODES = {
 }
 
 
+BAKE = timedelta(minutes=15)
+"""How long a version is watched where nothing is said: BakeMinutes' default in the template."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSettings:
     """What holds for one environment."""
@@ -43,7 +47,7 @@ class EnvironmentSettings:
     stage: str
     environment: str
     mode: RollbackMode = RollbackMode.AUTOMATIC
-    bake: timedelta = timedelta(minutes=10)
+    bake: timedelta = BAKE
     alarms: tuple[str, ...] = ()
     cap: int = 2
     cap_window: timedelta = timedelta(hours=24)
@@ -101,7 +105,7 @@ def parse(parameter: str, text: str) -> Settings:
             hours=read.number("answerHours", default=12, least=0.001, most=720)
         ),
         "ready_within": timedelta(
-            minutes=read.number("readyMinutes", default=30, least=0.05, most=240)
+            minutes=read.number("readyMinutes", default=30, least=0, most=240)
         ),
     }
     stages = found.get("stages")
@@ -139,7 +143,11 @@ def _environment(
         stage=stage,
         environment=read.text("environment"),
         mode=_MODES[mode],
-        bake=timedelta(minutes=read.number("bakeMinutes", default=10, least=0, most=1440)),
+        bake=timedelta(
+            minutes=read.number(
+                "bakeMinutes", default=BAKE / timedelta(minutes=1), least=0, most=1440
+            )
+        ),
         alarms=tuple(alarms),
         **common,
     )

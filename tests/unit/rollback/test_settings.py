@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from operations.template import load
 from rollback.codec import decode, encode
 from rollback.facts import Facts
-from rollback.settings import Settings, parse
+from rollback.settings import EnvironmentSettings, Settings, parse
 from tests.template.rendered import Template
 from tests.unit.rollback.samples import facts
 from trellis.errors import ConfigError
@@ -45,6 +46,13 @@ def test_reads_what_is_written_and_has_a_default_for_the_rest() -> None:
     assert (prod.mode, prod.bake) == (RollbackMode.APPROVE, timedelta(seconds=12))
     assert (prod.cap, prod.cap_window, prod.alarms) == (3, timedelta(hours=24), ("5xx",))
     assert settings.event_age == timedelta(hours=1)
+
+
+def test_a_watch_without_a_length_is_as_long_as_the_templates_default() -> None:
+    [prod] = parsed(stages={"DeployToProd": {"environment": "bakery-prod-demo"}}).stages
+    told = timedelta(minutes=load()["Parameters"]["BakeMinutes"]["Default"])
+    assert prod.bake == told
+    assert EnvironmentSettings(stage="S", environment="e").bake == told
 
 
 @pytest.mark.parametrize("mode", ["auto", "approve", "observe"])
