@@ -3,7 +3,7 @@
 botocore reads and parses a table of 1.2 MB, and looks into the folders of some 440 services,
 before its first client exists: a seventh of a cold start and 6 MB. For the services named here the
 table says nothing that their own endpoint rules, which come with their models, do not say again;
-tests/unit/trellis/test_endpoints.py asks botocore itself. Any other service, and any other
+tests/unit/trellis/test_session.py asks botocore itself. Any other service, and any other
 partition than the commercial one, is left to botocore's own table.
 """
 
