@@ -19,6 +19,13 @@ def artifact(live: Live) -> str:
     return bucket("ArtifactBucketName", f"{live.outputs['PipelineName'][:20]}/Build/x")(live)
 
 
+def of_beanstalk(key: str) -> Resource:
+    """An object in the bucket that Beanstalk has in each Region of an account."""
+    return lambda live: (
+        f"arn:{live.partition}:s3:::elasticbeanstalk-{live.region}-{live.account}/{key}"
+    )
+
+
 def environment(live: Live) -> str:
     return live.arn(
         "elasticbeanstalk",
@@ -56,6 +63,8 @@ MUST = [
     ("RollbackFunctionRoleArn", "codepipeline:RollbackStage", stage),
     ("RollbackFunctionRoleArn", "elasticbeanstalk:UpdateEnvironment", environment),
     ("InstanceRoleArn", "s3:GetObject", artifact),
+    ("InstanceRoleArn", "s3:GetObject", of_beanstalk("resources/environments/e-x/_runtime/x")),
+    ("InstanceRoleArn", "s3:PutObject", of_beanstalk("resources/environments/logs/tail/e-x/x")),
 ]
 
 MUST_NOT = [
@@ -85,6 +94,8 @@ MUST_NOT = [
     ("RollbackFunctionRoleArn", "sns:Publish", topic),
     ("InstanceRoleArn", "dynamodb:GetItem", ledger),
     ("InstanceRoleArn", "s3:GetObject", bucket("ArtifactBucketName", "source/x.zip")),
+    ("InstanceRoleArn", "s3:PutObject", of_beanstalk("resources/environments/e-x/_runtime/x")),
+    ("InstanceRoleArn", "s3:PutObject", of_beanstalk("another/x.zip")),
     ("BeanstalkServiceRoleArn", "elasticbeanstalk:UpdateEnvironment", environment),
 ]
 

@@ -347,6 +347,31 @@ def test_instances_may_do_little(template: Template) -> None:
 
 
 @turns_red_when(
+    "an instance of Dev writes the bundle that Prod starts with",
+    lambda source: statement(source, "InstancePolicy", "LeaveLogsInTheBucketOfBeanstalk").update(
+        Resource={"Fn::Sub": "arn:aws:s3:::elasticbeanstalk-${AWS::Region}-${AWS::AccountId}/*"}
+    ),
+)
+@turns_red_when(
+    "an instance replaces a known-good copy",
+    lambda source: statement(source, "InstancePolicy", "FetchBundlesThatLieInTheArtifactBucket")[
+        "Action"
+    ].append("s3:PutObject"),
+)
+def test_instances_write_nothing_but_logs(template: Template) -> None:
+    """The bucket's own policy says the same: sandbox/elasticbeanstalk/storage.py."""
+    written = {
+        resource
+        for policy, entry in granted(template)
+        if policy == "InstancePolicy"
+        and {"s3:PutObject", "s3:DeleteObject"} & set(as_list(entry["Action"]))
+        for resource in as_list(entry["Resource"])
+    }
+    bucket = f"arn:aws:s3:::elasticbeanstalk-{REGION}-{ACCOUNT}"
+    assert written == {f"{bucket}/resources/environments/logs/*"}
+
+
+@turns_red_when(
     "anything to the pipeline",
     lambda source: statements(source, "StartPolicy")[0].update(
         Action=["codepipeline:StartPipelineExecution", "codepipeline:PutApprovalResult"]
