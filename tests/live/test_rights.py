@@ -15,8 +15,14 @@ def bucket(output: str, key: str) -> Resource:
     return lambda live: f"arn:{live.partition}:s3:::{live.outputs[output]}/{key}"
 
 
-def artifact(live: Live) -> str:
-    return bucket("ArtifactBucketName", f"{live.outputs['PipelineName'][:20]}/Build/x")(live)
+def kept(name: str) -> Resource:
+    """An artifact of the pipeline, by the key that CodePipeline gives it."""
+    return lambda live: bucket(
+        "ArtifactBucketName", f"{live.outputs['PipelineName'][:20]}/{name[:10]}/x"
+    )(live)
+
+
+source, artifact = kept("SourceArtifact"), kept("BuildArtifact")
 
 
 def of_beanstalk(key: str) -> Resource:
@@ -56,7 +62,10 @@ def somebody_elses(service: str, resource: str) -> Resource:
 MUST = [
     ("PipelineRoleArn", "elasticbeanstalk:UpdateEnvironment", environment),
     ("PipelineRoleArn", "s3:PutObject", artifact),
+    ("BuildRoleArn", "s3:GetObject", source),
     ("BuildRoleArn", "s3:PutObject", artifact),
+    ("BuildRoleArn", "s3:PutObject", bucket("ArtifactBucketName", "cache/build/x")),
+    ("ChecksRoleArn", "s3:GetObject", source),
     ("NotifyFunctionRoleArn", "sns:Publish", topic),
     ("NotifyFunctionRoleArn", "dynamodb:PutItem", ledger),
     ("NotifyFunctionRoleArn", "codepipeline:ListActionExecutions", pipeline),
@@ -82,6 +91,9 @@ MUST_NOT = [
     ("PipelineRoleArn", "s3:PutObject", bucket("ReportsBucketName", "x")),
     ("BuildRoleArn", "elasticbeanstalk:UpdateEnvironment", environment),
     ("BuildRoleArn", "s3:GetObject", bucket("ReportsBucketName", "x")),
+    ("BuildRoleArn", "s3:PutObject", source),
+    ("BuildRoleArn", "s3:PutObject", bucket("ArtifactBucketName", "known-good/x")),
+    ("ChecksRoleArn", "s3:PutObject", source),
     ("ChecksRoleArn", "s3:PutObject", artifact),
     (
         "NotifyFunctionRoleArn",

@@ -372,6 +372,53 @@ def test_instances_write_nothing_but_logs(template: Template) -> None:
 
 
 @turns_red_when(
+    "a build replaces the source of a release",
+    lambda source: statement(source, "BuildPolicy", "WriteTheArtifact").update(
+        Resource={"Fn::Sub": "${ArtifactBucket.Arn}/${ProjectName}-*"}
+    ),
+)
+@turns_red_when(
+    "checks replace what was built",
+    lambda source: statement(source, "ChecksPolicy", "ReadTheSource")["Action"].append(
+        "s3:PutObject"
+    ),
+)
+@turns_red_when(
+    "an artifact that the build may not write",
+    lambda source: properties(source, "Pipeline")["Stages"][1]["Actions"][0]["OutputArtifacts"][
+        0
+    ].update(Name="Built"),
+)
+def test_builds_read_the_source_and_write_their_artifact_only(template: Template) -> None:
+    """CodePipeline's keys: 20 characters of the pipeline's name, 10 of the artifact's, and more.
+
+    https://repost.aws/questions/QUI91tw7A9SUOMohJurNqmgA/code-pipeline-truncates-folder-names-in-output-artifact-s-3-bucket
+    """
+    form = template.resolved()
+    [build] = [stage for stage in form.properties("Pipeline")["Stages"] if stage["Name"] == "Build"]
+    pipeline = f"<ArtifactBucket.Arn>/{form.parameters['ProjectName']}-*"
+    wanted: dict[str, tuple[set[str], set[str]]] = {}
+    for policy, action, cache in (("BuildPolicy", 0, "build"), ("ChecksPolicy", 1, "checks")):
+        one = build["Actions"][action]
+        kept = f"<ArtifactBucket.Arn>/cache/{cache}/*"
+        wanted[policy] = (
+            {f"{pipeline}/{part['Name'][:10]}/*" for part in one["InputArtifacts"]} | {kept},
+            {f"{pipeline}/{part['Name'][:10]}/*" for part in one.get("OutputArtifacts", ())}
+            | {kept},
+        )
+    for policy, (read, written) in wanted.items():
+        entries = [entry for name, entry in granted(template) if name == policy]
+        for needed, action in ((read, "s3:GetObject"), (written, "s3:PutObject")):
+            found = {
+                resource
+                for entry in entries
+                if action in as_list(entry["Action"])
+                for resource in as_list(entry["Resource"])
+            }
+            assert found == needed, (policy, action)
+
+
+@turns_red_when(
     "anything to the pipeline",
     lambda source: statements(source, "StartPolicy")[0].update(
         Action=["codepipeline:StartPipelineExecution", "codepipeline:PutApprovalResult"]
