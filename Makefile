@@ -133,7 +133,9 @@ test: check $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes a
 test-long: setup ## All seeds, crash and throttle matrices, every form: minutes to hours
 	@LONG=1 $(DEV)/bin/python -m pytest -q --durations=10 tests/long $(ARGS)
 
-test-live: setup ## Check a deployed stack: STACK=name REGION=us-east-1
+test-live: $(if $(STACK),setup) ## Check a deployed stack: STACK=name REGION=us-east-1
+	@[ -n "$(STACK)" ] || \
+	  { echo "make test-live looks at a deployed stack, and none is named: make test-live STACK=storefront-main REGION=us-east-1" >&2; exit 1; }
 	@STACK="$(STACK)" REGION="$(REGION)" $(DEV)/bin/python -m pytest -q tests/live $(ARGS)
 
 # ---------------------------------------------------------------- put it on AWS
