@@ -7,7 +7,7 @@ from sandbox.stories.world import Mark, StoryError, World
 def play(world: World) -> None:
     """Given Dev is long in updating, when a person orders it back, the update is aborted first."""
     first = prove(world, "v1", "Open the bakery")
-    with behaving(world, readyMinutes=0.05), behaving(world, "Dev", mode="observe"):
+    with behaving(world, readyMinutes=0), behaving(world, "Dev", mode="observe"):
         run = world.upload("v2", "Sell sourdough", fault="answers-500", fault_in="dev")
         world.wait("Dev to be updating", lambda: state_of(world, "Dev") == "Updating")
         world.audience.happened("Dev", Mark.WAITING, "is updating")
