@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tagging_audit.belonging import OwnStack
 from tagging_audit.scope import RemedyMode, ScopeKind
@@ -26,6 +27,9 @@ class Config:
     """Where an audit that runs out of time goes on, and where a second look is waited for."""
     with_globals: bool = False
     remedy: RemedyMode = RemedyMode.OFF
+    grace: timedelta = timedelta(minutes=10)
+    """How long a resource may be without its tags before anybody is told; SQS waits no longer
+    than 15 minutes."""
     parameters: tuple[tuple[str, str], ...] = ()
     """The template's parameters that the policy may speak of."""
     is_dry_run: bool = False
@@ -64,6 +68,9 @@ class Config:
             queue_url=env.optional(environ, "AUDIT_QUEUE_URL"),
             with_globals=env.flag(environ, "AUDIT_GLOBALS"),
             remedy=_one_of(environ, "AUDIT_REMEDY", tuple(RemedyMode)),
+            grace=timedelta(
+                minutes=env.number(environ, "AUDIT_GRACE_MINUTES", default=10, least=0, most=15)
+            ),
             parameters=tuple(parameters.items()),
             is_dry_run=is_dry_run,
         )

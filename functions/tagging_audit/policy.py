@@ -138,7 +138,6 @@ class Policy:
     tags: Mapping[str, TagRule] = field(default_factory=dict)
     types: tuple[TypeRule, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
-    grace: timedelta = timedelta(minutes=10)
     services: tuple[str, ...] = ()
     """The services whose resources an account-wide audit lists itself."""
     services_when_seen: tuple[str, ...] = ()

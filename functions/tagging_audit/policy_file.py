@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from tagging_audit.policy import (
@@ -96,7 +96,6 @@ class _Reader:
             "version",
             "required",
             "stack-required",
-            "grace-minutes",
             "services",
             "services-when-seen",
             "tag",
@@ -119,7 +118,6 @@ class _Reader:
                 self._exemption(one, ("exemption", number))
                 for number, one in self._tables(document, "exemption")
             ),
-            grace=timedelta(minutes=self._minutes(document)),
             services=self._wanted_services(document, "services"),
             services_when_seen=self._wanted_services(document, "services-when-seen"),
             name=self._name,
@@ -197,16 +195,6 @@ class _Reader:
             tags=frozenset(self._keys(table, (*path, "tags"))),
             line=self._lines.get(path, 0),
         )
-
-    def _minutes(self, document: dict[str, Any]) -> int:
-        minutes = document.get("grace-minutes", 10)
-        if isinstance(minutes, bool) or not isinstance(minutes, int) or not 0 <= minutes <= 1440:
-            self._wrong(
-                ("grace-minutes",),
-                f"grace-minutes is {minutes!r}: write a whole number from 0 to 1440",
-            )
-            return 0
-        return minutes
 
     def _wanted_services(self, document: dict[str, Any], name: str) -> tuple[str, ...]:
         wanted = self._texts(document, (name,), plain=True)

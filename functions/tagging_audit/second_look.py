@@ -21,8 +21,9 @@ from tagging_audit.scope import RemedyMode, ScopeKind
 from tagging_audit.store import Memory, memory_key
 from tagging_audit.telling import change_event
 from trellis.events import Verdict
-from trellis.ledger import Ledger, Look, Message, Progress, about_happening
+from trellis.ledger import Ledger, Message, Progress, about_happening
 from trellis.observability import count, logger
+from trellis.records import Look
 
 
 def look_again(office: Office) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def await_look(arns: Mapping[str, Mapping[str, str] | None], order: str, office:
     The values are the tags that an event named, where one did.
     """
     ledger = _ledger(office)
-    due = office.now() + office.policy.grace
+    due = office.now() + office.config.grace
     for arn, tags in arns.items():
         ledger.await_look(
             Look(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tagging_audit.command import Audit, Trigger
@@ -196,7 +196,8 @@ def _report(
     settings = Settings(
         office.policy,
         now,
-        has_grace=job.trigger is not Trigger.MANUAL,
+        # Who asks by hand is answered at once.
+        grace=timedelta(0) if job.trigger is Trigger.MANUAL else office.config.grace,
         tags_api_only_types=job.remedy is not RemedyMode.OFF,
     )
     rows: list[Row] = []

@@ -107,6 +107,7 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
         ["", "1 day", "rate(1)", "daily", "cron(0 6)", "at(2026-11-24T06:00:00)"],
     ),
     "AuditGlobalResources": (["true", "false"], ["", "yes"]),
+    "AuditGraceMinutes": (["0", "0.1", "15"], ["-1", "16", "soon"]),
     "AuditRemedy": (["off", "dry-run", "on"], ["", "true", "dry"]),
     "RecordRetentionDays": (["30", "400", "3650"], ["29", "3651"]),
     "LogLevel": (["INFO", "DEBUG"], ["", "info"]),

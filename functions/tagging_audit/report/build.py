@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tagging_audit.inventory.seen import Trouble, Union
 from tagging_audit.kinds import GLOBAL, Place, pattern_of, region_of, type_of
@@ -130,8 +130,8 @@ class Settings:
 
     policy: Policy
     now: datetime
-    has_grace: bool = False
-    """Whether a resource that was just made may still be without its tags."""
+    grace: timedelta = timedelta(0)
+    """How long a resource that was just made may be without its tags."""
     tags_api_only_types: bool = False
     """Whether this audit itself tags what no template can; then those are judged as all others."""
 
@@ -155,10 +155,10 @@ def judged(resource: Resource, settings: Settings) -> Judgement:
         )
     judgement = judge(resource, settings.policy, settings.now)
     if judgement.verdict is Verdict.NON_COMPLIANT and _is_fresh(resource, settings):
-        minutes = int(settings.policy.grace.total_seconds() // 60)
+        minutes = settings.grace.total_seconds() / 60
         return Judgement(
             Verdict.UNKNOWN,
-            reason=f"it is newer than {minutes} minutes and may still get its tags: "
+            reason=f"it is newer than {minutes:g} minutes and may still get its tags: "
             "it is looked at again",
         )
     return judgement
@@ -169,11 +169,9 @@ def _own_keys(policy: Policy) -> tuple[str, ...]:
 
 
 def _is_fresh(resource: Resource, settings: Settings) -> bool:
-    return (
-        settings.has_grace
-        and resource.created is not None
-        and settings.now - resource.created < settings.policy.grace
-    )
+    if not settings.grace or resource.created is None:
+        return False
+    return settings.now - resource.created < settings.grace
 
 
 def row(resource: Resource, settings: Settings) -> Row:

@@ -45,6 +45,11 @@ def test_the_remedy_is_off_and_the_scope_is_the_stack_unless_somebody_says_so() 
         ("STACK_ID", "", "STACK_ID is not set: set it to the ARN of this stack"),
         ("STACK_ID", "bakery", "STACK_ID is 'bakery': set it to the ARN of this stack"),
         ("REPORTS_BUCKET_NAME", "", "REPORTS_BUCKET_NAME is not set"),
+        (
+            "AUDIT_GRACE_MINUTES",
+            "16",
+            "AUDIT_GRACE_MINUTES is '16': set it to a number from 0 to 15",
+        ),
         ("AUDIT_SCOPE", "all", "AUDIT_SCOPE is 'all': set it to stack or account"),
         ("AUDIT_REMEDY", "yes", "AUDIT_REMEDY is 'yes': set it to off or dry-run or on"),
     ],

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,6 @@ def mistakes(text: str, parameters: dict[str, str] | None = None) -> tuple[str, 
 FULL = """
 required = ["{RequiredTags}", "Team"]
 stack-required = ["ManagedBy"]
-grace-minutes = 3
 services = ["sqs"]
 
 [tag.Environment]
@@ -64,7 +63,6 @@ def test_reads_every_part_of_a_policy() -> None:
     policy = read(FULL, PARAMETERS)
     assert policy.required == ("Project", "Owner", "CostCenter", "Team")
     assert policy.stack_required == ("ManagedBy",)
-    assert policy.grace == timedelta(minutes=3)
     assert policy.services == ("sqs",)
     environment, cost = policy.tags["Environment"], policy.tags["Cost Center"]
     assert (environment.values, environment.is_tier) == (("dev", "prod"), True)
@@ -76,7 +74,7 @@ def test_reads_every_part_of_a_policy() -> None:
     (exemption,) = policy.exemptions
     assert exemption.resources == (Glob("arn:aws:s3:::bakery-legacy-*"),)
     assert (exemption.expires, exemption.tags) == (date(2027, 5, 31), frozenset({"Owner"}))
-    assert exemption.line == 20
+    assert exemption.line == 19
 
 
 def test_what_no_stack_gives_is_left_open() -> None:
@@ -119,7 +117,6 @@ def test_what_no_stack_gives_is_left_open() -> None:
             'required = ["A"]\n[tag.A]\nstack-values = "x"',
             "policy.toml line 4: unknown key 'stack-values': did you mean stack-value?",
         ),
-        ('required = ["A"]\ngrace-minutes = 2000', "policy.toml line 3: grace-minutes is 2000: wr"),
         (
             'required = ["A"]\nservices = ["sqs", "ec3"]',
             "policy.toml line 3: 'ec3' is no service whose resources can be listed: these are s3,",
@@ -172,7 +169,7 @@ def test_an_exemption_that_holds_no_longer_is_named_with_its_line() -> None:
     policy = read(FULL, PARAMETERS)
     assert expired(policy, datetime(2027, 5, 31, 23, tzinfo=UTC)) == ()
     assert expired(policy, datetime(2027, 6, 1, tzinfo=UTC)) == (
-        "policy.toml line 20: the exemption of team-data (is replaced in May) expired on "
+        "policy.toml line 19: the exemption of team-data (is replaced in May) expired on "
         "2027-05-31: take it out, or renew it with a later date",
     )
 

@@ -89,17 +89,20 @@ def test_what_no_template_can_tag_is_named_until_somebody_tags_it() -> None:
     assert judged(replace(application, tags=None), settings).verdict is Verdict.UNKNOWN
 
 
+GRACE = timedelta(minutes=10)
+
+
 def test_what_was_just_made_gets_its_grace_and_a_second_look() -> None:
     made = Resource(
         arn=arn("fresh"), type="AWS::SQS::Queue", region="us-east-1", tags={}, created=NOW
     )
-    with_grace = Settings(POLICY, NOW + timedelta(minutes=9), has_grace=True)
+    with_grace = Settings(POLICY, NOW + timedelta(minutes=9), grace=GRACE)
     fresh = row(made, with_grace)
     assert (fresh.verdict, fresh.is_fresh, fresh.findings) == (Verdict.UNKNOWN, True, ())
     assert fresh.reason == (
         "it is newer than 10 minutes and may still get its tags: it is looked at again"
     )
-    later = Settings(POLICY, NOW + timedelta(minutes=10), has_grace=True)
+    later = Settings(POLICY, NOW + timedelta(minutes=10), grace=GRACE)
     assert row(made, later).verdict is Verdict.NON_COMPLIANT
     assert row(made, Settings(POLICY, NOW)).verdict is Verdict.NON_COMPLIANT
     assert row(replace(made, tags=GOOD), with_grace).verdict is Verdict.COMPLIANT
