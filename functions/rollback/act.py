@@ -22,8 +22,8 @@ from rollback.policy import Decision
 from rollback.script import Ending, GaveUpError, Outcome, Script
 from rollback.settings import EnvironmentSettings
 from trellis.events import RollbackRoute, RollbackState
-from trellis.ledger import Act, Claim, Helm, PastRollback, Quarantine
 from trellis.observability import logger
+from trellis.records import Act, Claim, Helm, PastRollback, Quarantine
 
 _TRUTH_LOOKS = 8
 """Looks for the trace of an act that nobody can vouch for, before it is taken for not done."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rollback.desk import Desk
 from rollback.pipeline import reason_for_api
 from rollback.script import Script
-from trellis.ledger import Freeze
+from trellis.records import Freeze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from rollback.facts import (
 )
 from rollback.pipeline import reason_for_api
 from rollback.settings import EnvironmentSettings
-from trellis.ledger import KnownGood
+from trellis.records import KnownGood
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 _VARIABLES = ("RollbackSafe", "Rollback-Safe", "ROLLBACK_SAFE")

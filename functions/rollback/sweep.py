@@ -8,8 +8,8 @@ from rollback.codec import encode
 from rollback.desk import Desk
 from rollback.facts import ActionRun, ActionState, Deployment
 from rollback.pipeline import Pipeline
-from trellis.ledger import OpenWatch
 from trellis.observability import count, logger
+from trellis.records import OpenWatch
 
 _MOST_TRIES = 4
 

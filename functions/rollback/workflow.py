@@ -29,8 +29,9 @@ from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
 from trellis.events import BakeState, RollbackMode, RollbackState
-from trellis.ledger import Act, Bake, Claim, Hold, KnownGood, OpenWatch
+from trellis.ledger import Bake
 from trellis.observability import count, logger
+from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 
 _MOST_ROUNDS = 12
 _DEPLOY_LIMIT = timedelta(hours=2)

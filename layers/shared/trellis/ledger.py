@@ -36,9 +36,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from trellis.errors import LedgerError, SchemaError
 from trellis.table import Item, Table, Value
+
+if TYPE_CHECKING:  # loaded by whoever asks for one
+    from trellis.records import (
+        Act,
+        Claim,
+        Freeze,
+        Helm,
+        Hold,
+        KnownGood,
+        Look,
+        OpenWatch,
+        PastRollback,
+        Quarantine,
+    )
 
 SCHEMA = 1
 
@@ -51,118 +66,6 @@ _LABEL_KEPT = timedelta(days=760)
 """Longer than the longest rollback horizon."""
 
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownGood:
-    """The last version of an environment that was deployed and did well to the end of its bake."""
-
-    environment: str
-    revision: str
-    version_label: str
-    execution_id: str
-    since: datetime
-    pipeline_version: int | None = None
-    """The pipeline's structure version: RollbackStage takes no target of an older one."""
-    bundle_bucket: str | None = None
-    bundle_key: str | None = None
-    """Where the copy of its source bundle stands that does not expire."""
-    bundle_version: str | None = None
-    summary: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantine:
-    """A revision that turned out bad in an environment, and why."""
-
-    environment: str
-    revision: str
-    reason: str
-    execution_id: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRollback:
-    """One rollback that was begun; those of the window are counted against the cap."""
-
-    environment: str
-    watch_id: str
-    at: datetime
-    bad_revision: str | None = None
-    good_revision: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who watches a deployment. One Deploy action execution has one watch."""
-
-    action_execution_id: str
-    holder: str
-    environment: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenWatch:
-    """A watch that has not ended; whoever holds it may be dead."""
-
-    pipeline: str
-    stage: str
-    action: str
-    execution_id: str
-    action_execution_id: str
-    environment: str
-    holder: str
-    at: datetime
-    tries: int = 1
-    """How many have held it: a watch that always dies is not begun for ever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """The way back that a watch took, written down before it is taken."""
-
-    action_execution_id: str
-    route: str
-    """One of `trellis.events.RollbackRoute`."""
-    target: str
-    """The execution that RollbackStage goes to, or the version label that is deployed."""
-    revision: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Helm:
-    """Who is changing an environment. Two rollbacks of one environment at once are one too many."""
-
-    environment: str
-    holder: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """A bad release that is marked as not safe to roll back, until a person decides."""
-
-    environment: str
-    pipeline: str
-    stage: str
-    execution_id: str
-    action_execution_id: str
-    reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freeze:
-    """An inbound transition that we disabled; only what still looks as we left it is undone."""
-
-    pipeline: str
-    stage: str
-    reason: str
-    execution_id: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,19 +123,6 @@ class Incident:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A resource whose tags are looked at again when its grace is over."""
-
-    scope: str
-    arn: str
-    order: str
-    """Tells the reasons to look apart, and grows with the truth: a tag event's version."""
-    due: datetime
-    tags: tuple[tuple[str, str], ...] | None = None
-    """The tags that an event named; None where nobody named any."""
-
-
 class Progress(StrEnum):
     """How far a message has come."""
 
@@ -286,6 +176,8 @@ class Ledger:
 
     def known_good(self, environment: str) -> KnownGood | None:
         """The version to go back to, or None where no deployment has proven itself yet."""
+        from trellis.records import KnownGood
+
         item = self._get(f"environment#{environment}", "known-good")
         if item is None:
             return None
@@ -336,6 +228,8 @@ class Ledger:
 
     def quarantined(self, environment: str) -> dict[str, Quarantine]:
         """The bad revisions of an environment, by revision."""
+        from trellis.records import Quarantine
+
         return {
             _text(item, "revision"): Quarantine(
                 environment=environment,
@@ -377,6 +271,8 @@ class Ledger:
 
     def rollbacks(self, environment: str, since: datetime) -> list[PastRollback]:
         """The rollbacks of an environment from a time on, oldest first, one for each watch."""
+        from trellis.records import PastRollback
+
         found = {
             _text(item, "watch_id"): PastRollback(
                 environment=environment,
@@ -415,6 +311,8 @@ class Ledger:
 
     def claimed(self, action_execution_id: str) -> Claim | None:
         """The claim on a deployment, if there is one."""
+        from trellis.records import Claim
+
         item = self._get(f"claim#{action_execution_id}", "watch")
         if item is None:
             return None
@@ -469,6 +367,8 @@ class Ledger:
 
     def open_watches(self, pipeline: str) -> list[OpenWatch]:
         """The watches of a pipeline that have not ended."""
+        from trellis.records import OpenWatch
+
         return [
             OpenWatch(
                 pipeline=pipeline,
@@ -551,6 +451,8 @@ class Ledger:
 
     def helm(self, environment: str) -> Helm | None:
         """Who is changing an environment now, if anybody is."""
+        from trellis.records import Helm
+
         item = self._get(f"environment#{environment}", "helm")
         if item is None:
             return None
@@ -579,6 +481,8 @@ class Ledger:
 
     def hold(self, environment: str) -> Hold | None:
         """The release that waits for a person, if one does."""
+        from trellis.records import Hold
+
         item = self._get(f"environment#{environment}", "hold")
         if item is None:
             return None
@@ -613,6 +517,8 @@ class Ledger:
 
     def frozen(self, pipeline: str, stage: str) -> Freeze | None:
         """The freeze of a stage that is ours, if there is one."""
+        from trellis.records import Freeze
+
         item = self._get(f"pipeline#{pipeline}", f"freeze#{stage}")
         if item is None:
             return None
@@ -819,6 +725,8 @@ class Ledger:
 
     def looks(self, scope: str) -> list[Look]:
         """What is to be looked at again; of one resource the newest reason comes last."""
+        from trellis.records import Look
+
         return [
             Look(
                 scope=scope,
@@ -876,6 +784,8 @@ def _check(item: Item) -> Item:
 
 
 def _act(action_execution_id: str, item: Item) -> Act:
+    from trellis.records import Act
+
     return Act(
         action_execution_id=action_execution_id,
         route=_text(item, "route"),

@@ -12,7 +12,7 @@ from rollback import policy
 from tests.unit.rollback import test_workflow as stories
 from tests.unit.rollback.release_world import Release, World
 from trellis.events import RollbackMode
-from trellis.ledger import Quarantine
+from trellis.records import Quarantine
 
 
 def observed() -> None:

@@ -11,20 +11,15 @@ from tests.unit.trellis.memory_table import MemoryTable
 from trellis.errors import LedgerError, SchemaError
 from trellis.ledger import (
     Bake,
-    Claim,
     FailedRun,
-    Freeze,
     Incident,
-    KnownGood,
     Ledger,
-    Look,
     Message,
-    PastRollback,
     Progress,
-    Quarantine,
     Sighting,
     about_release,
 )
+from trellis.records import Claim, Freeze, KnownGood, Look, PastRollback, Quarantine
 from trellis.table import Table
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)

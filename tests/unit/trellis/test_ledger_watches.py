@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from trellis.ledger import Act, Claim, Helm, Hold, Ledger, OpenWatch, PastRollback
+from trellis.ledger import Ledger
+from trellis.records import Act, Claim, Helm, Hold, OpenWatch, PastRollback
 from trellis.table import Table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
