@@ -8,9 +8,9 @@ from datetime import datetime
 
 from tagging_audit.belonging import OwnStack
 from tagging_audit.command import TagChange
+from tagging_audit.judging import Settings, judged
 from tagging_audit.kinds import GLOBAL, refusal_of, region_of, route_of, type_of
 from tagging_audit.policy import Judgement, Policy, wanted_keys
-from tagging_audit.report.build import Settings, judged
 from tagging_audit.resource import Resource, Source
 from tagging_audit.scope import ScopeKind
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from tagging_audit.resource import Resource, TagRoute
-from trellis.events import Verdict
+from trellis.verdict import Verdict
 
 SYSTEM_PREFIX = "aws:"
 """Keys that begin so, in any case, are AWS's own: nobody can set them."""

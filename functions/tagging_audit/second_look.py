@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tagging_audit.inventory.take import Order, Take
+from tagging_audit.judging import Settings
 from tagging_audit.office import NotAllowedError, Office, memory_of
-from tagging_audit.report.build import Key, Row, Settings, row
+from tagging_audit.report.build import Key, Row, row
 from tagging_audit.resource import Source
 from tagging_audit.scope import RemedyMode, ScopeKind
 from tagging_audit.store import Memory, memory_key

@@ -9,6 +9,7 @@ from typing import Any
 
 from tagging_audit.command import Audit, Trigger
 from tagging_audit.inventory.take import Order, Take
+from tagging_audit.judging import Settings
 from tagging_audit.office import NotAllowedError, Office, memory_of
 from tagging_audit.remedy import apply, keys_of, plan
 from tagging_audit.report import as_csv, as_json
@@ -16,7 +17,6 @@ from tagging_audit.report.build import (
     Change,
     Report,
     Row,
-    Settings,
     compare,
     coverage,
     notes,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tagging_audit.inventory.seen import Trouble, Union
+from tagging_audit.judging import Settings, is_fresh, judged
 from tagging_audit.kinds import GLOBAL, Place, pattern_of, region_of, type_of
-from tagging_audit.policy import Finding, Judgement, Policy, Problem, judge
+from tagging_audit.policy import Finding, Policy, Problem
 from tagging_audit.policy_file import expired
-from tagging_audit.resource import Resource, Source, TagRoute
+from tagging_audit.resource import Resource, Source
 from trellis.arn import partition_of
 from trellis.events import Verdict
 
@@ -124,56 +125,6 @@ class Report:
         return not self.troubles
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How resources are judged, beside the policy itself."""
-
-    policy: Policy
-    now: datetime
-    grace: timedelta = timedelta(0)
-    """How long a resource that was just made may be without its tags."""
-    tags_api_only_types: bool = False
-    """Whether this audit itself tags what no template can; then those are judged as all others."""
-
-
-def judged(resource: Resource, settings: Settings) -> Judgement:
-    """The verdict on a resource, with what a stack's own resources are allowed on top.
-
-    What this stack declares and no template can tag is named, not blamed, until somebody begins to
-    tag it by its own API.
-    """
-    if (
-        resource.route is TagRoute.API
-        and resource.is_ours
-        and not settings.tags_api_only_types
-        and resource.tags is not None
-        and not any(key in resource.tags for key in _own_keys(settings.policy))
-    ):
-        return Judgement(
-            Verdict.UNTAGGABLE,
-            reason=f"{resource.refusal}; the remedy can, by its own API (AuditRemedy)",
-        )
-    judgement = judge(resource, settings.policy, settings.now)
-    if judgement.verdict is Verdict.NON_COMPLIANT and _is_fresh(resource, settings):
-        minutes = settings.grace.total_seconds() / 60
-        return Judgement(
-            Verdict.UNKNOWN,
-            reason=f"it is newer than {minutes:g} minutes and may still get its tags: "
-            "it is looked at again",
-        )
-    return judgement
-
-
-def _own_keys(policy: Policy) -> tuple[str, ...]:
-    return policy.required + policy.stack_required
-
-
-def _is_fresh(resource: Resource, settings: Settings) -> bool:
-    if not settings.grace or resource.created is None:
-        return False
-    return settings.now - resource.created < settings.grace
-
-
 def row(resource: Resource, settings: Settings) -> Row:
     """A resource's line in the report."""
     judgement = judged(resource, settings)
@@ -189,7 +140,7 @@ def row(resource: Resource, settings: Settings) -> Row:
         logical_id=resource.logical_id,
         is_fresh=judgement.verdict is Verdict.UNKNOWN
         and resource.tags is not None
-        and _is_fresh(resource, settings),
+        and is_fresh(resource, settings),
     )
 
 

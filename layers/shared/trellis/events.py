@@ -55,6 +55,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from trellis.errors import SchemaError
+from trellis.verdict import Verdict as Verdict
 
 SOURCE = "trellis"
 SCHEMA_VERSION = "1.0"
@@ -102,16 +103,6 @@ class BakeState(StrEnum):
     HEALTHY = "HEALTHY"
     UNHEALTHY = "UNHEALTHY"
     ENDED = "ENDED"
-
-
-class Verdict(StrEnum):
-    """What an audit says of one resource."""
-
-    COMPLIANT = "compliant"
-    NON_COMPLIANT = "non-compliant"
-    EXEMPT = "exempt"
-    UNTAGGABLE = "untaggable"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tagging_audit.inventory.seen import Trouble, Union
+from tagging_audit.judging import Settings
 from tagging_audit.policy import Exemption, Glob, Policy, TagRule
-from tagging_audit.report.build import (
-    Change,
-    Report,
-    Settings,
-    compare,
-    coverage,
-    notes,
-    row,
-    unread_rows,
-)
+from tagging_audit.report.build import Change, Report, compare, coverage, notes, row, unread_rows
 from tagging_audit.resource import Source
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

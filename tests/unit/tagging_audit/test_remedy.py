@@ -12,10 +12,11 @@ import pytest
 
 from operations.template import load
 from tagging_audit.inventory.aws import Aws
+from tagging_audit.judging import Settings
 from tagging_audit.pace import Paces
 from tagging_audit.policy import TagRule
 from tagging_audit.remedy import TEMPLATE_KEYS, apply, plan
-from tagging_audit.report.build import Change, Settings, row
+from tagging_audit.report.build import Change, row
 from tagging_audit.resource import Resource, Source
 from tests.unit.tagging_audit.conftest import client, clients
 from tests.unit.tagging_audit.gate import Gate

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagging_audit.inventory.seen import Trouble, Union
+from tagging_audit.judging import Settings, judged
 from tagging_audit.policy import Policy
 from tagging_audit.report import as_csv, as_html, as_json
-from tagging_audit.report.build import Report, Settings, compare, judged, remembered, row
+from tagging_audit.report.build import Report, compare, remembered, row
 from tagging_audit.resource import Resource, Source, TagRoute
 from tests.unit.tagging_audit.samples import (
     ACCOUNT,

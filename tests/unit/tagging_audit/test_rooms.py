@@ -21,6 +21,7 @@ PURE = [
             "command",
             "creation",
             "hearing",
+            "judging",
             "kinds",
             "pace",
             "policy",
