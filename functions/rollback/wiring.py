@@ -29,7 +29,8 @@ _ACTING_SECONDS = 20
 @cache
 def _clients(config: Config) -> tuple[Clients, Clients]:
     """Clients that try again by themselves, and clients that never do."""
-    return Clients(config.region), Clients(config.region)
+    reading = Clients(config.region)
+    return reading, reading.apart()
 
 
 def read_settings(config: Config) -> str:
@@ -46,14 +47,17 @@ def parse_settings(config: Config, text: str) -> Settings:
 
 
 def open_desk(config: Config, settings: Settings) -> Desk:
-    """The desk for one execution."""
+    """The desk for one execution; its clients are made when they are first used.
+
+    An invocation replays what is done and does one thing more: it needs one or two of the nine.
+    """
     reading, acting = _clients(config)
 
     def ask(service: str) -> object:
-        return reading.get(service, timeout_seconds=_READING_SECONDS)
+        return reading.later(service, timeout_seconds=_READING_SECONDS)
 
     def act(service: str) -> object:
-        return acting.get(service, timeout_seconds=_ACTING_SECONDS, attempts=1)
+        return acting.later(service, timeout_seconds=_ACTING_SECONDS, attempts=1)
 
     return Desk(
         settings=settings,

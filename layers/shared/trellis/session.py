@@ -7,6 +7,7 @@ A second client of one session costs 7 ms; a client of a new session costs 48.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from trellis import endpoints
@@ -50,6 +51,16 @@ class Clients:
             self._made[service] = client
         return self._made[service]
 
+    def later(self, service: str, *, timeout_seconds: float = 5, attempts: int = 3) -> Any:
+        """A stand-in of the client, which is made when it is first asked for something."""
+        return _Later(lambda: self.get(service, timeout_seconds=timeout_seconds, attempts=attempts))
+
+    def apart(self) -> Clients:
+        """Other clients, for other timeouts and tries, of the same session."""
+        other = Clients(self._region)
+        other._sessions = self._sessions
+        return other
+
     def _session(self, *, is_lean: bool) -> Any:
         """The session for services that our own table of endpoints knows, or for all others."""
         if is_lean not in self._sessions:
@@ -60,6 +71,16 @@ class Clients:
                 session.register_component("data_loader", endpoints.loader())
             self._sessions[is_lean] = session
         return self._sessions[is_lean]
+
+
+class _Later:
+    """A client that is not there yet."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
 
 
 def _has_bundle(session: Any) -> bool:

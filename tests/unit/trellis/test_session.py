@@ -54,6 +54,25 @@ def seen(client: Any) -> tuple[object, ...]:
     )
 
 
+def test_a_client_is_made_when_it_is_first_asked_for_something() -> None:
+    clients = Clients("us-east-1")
+    later = clients.later("sns", timeout_seconds=7, attempts=1)
+    assert clients._made == {}
+    assert later.meta.config.read_timeout == 7
+    assert later.meta is clients.get("sns").meta
+
+
+def test_clients_apart_share_the_session_and_nothing_else() -> None:
+    clients = Clients("us-east-1")
+    reading = clients.get("sns")
+    acting = clients.apart().get("sns", attempts=1)
+    assert (reading.meta.config.retries, acting.meta.config.retries) == (
+        {"mode": "standard", "total_max_attempts": 3},
+        {"mode": "standard", "total_max_attempts": 1},
+    )
+    assert reading._loader is acting._loader
+
+
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_client_is_the_one_that_botocore_makes(region: str) -> None:
     ours, theirs = Clients(region), get_session()
