@@ -260,7 +260,13 @@ TABLE = (
     Right(Step.CREATE, "iam:PassRole", _instance_role, ROLE_CORE, context=_to_ec2),
     Right(Step.CREATE, "cloudformation:CreateStack", _stack, ROLE_CORE),
     Right(Step.CREATE, "ec2:CreateSecurityGroup", _security_groups, ROLE_CORE),
-    Right(Step.CREATE, "ec2:AuthorizeSecurityGroupIngress", _security_groups, ROLE_CORE),
+    Right(
+        Step.CREATE,
+        "ec2:AuthorizeSecurityGroupIngress",
+        _security_groups,
+        ROLE_CORE,
+        context=_of_the_stack,
+    ),
     Right(Step.CREATE, "ec2:CreateLaunchTemplate", _launch_template, ROLE_CORE),
     Right(
         Step.CREATE,

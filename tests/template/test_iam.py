@@ -285,6 +285,54 @@ def test_downstream_rights_stop_at_what_beanstalk_made(template: Template) -> No
 
 
 @turns_red_when(
+    "any instance of the account",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "TerminateInstancesOfAnEnvironment"
+    ).pop("Condition"),
+)
+@turns_red_when(
+    "the way into any machine of the account",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "ChangeSecurityGroupsOfAnEnvironment"
+    ).pop("Condition"),
+)
+@turns_red_when(
+    "groups of any stack",
+    lambda source: statement(
+        source, "BeanstalkDownstreamPolicy", "ChangeSecurityGroupsOfAnEnvironment"
+    ).update(Condition={"StringLike": {"ec2:ResourceTag/aws:cloudformation:stack-id": "*"}}),
+)
+def test_what_has_no_name_of_beanstalk_is_bound_by_the_tag_of_its_stack(template: Template) -> None:
+    """Except what is only being made, and launch templates, which CloudFormation does not tag.
+
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2227
+    """
+    free = {
+        "ec2:CreateLaunchTemplate",
+        "ec2:CreateLaunchTemplateVersion",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateTags",
+        "ec2:DeleteLaunchTemplate",
+        "ec2:DeleteLaunchTemplateVersions",
+        "ec2:RunInstances",
+    }
+    of_an_environment = {
+        "StringLike": {
+            "ec2:ResourceTag/aws:cloudformation:stack-id": (
+                f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/awseb-e-*"
+            )
+        }
+    }
+    for policy, entry in granted(template):
+        for action in as_list(entry["Action"]):
+            if policy != "BeanstalkDownstreamPolicy" or not action.startswith("ec2:"):
+                continue
+            if action in free or action.startswith("ec2:Describe"):
+                continue
+            assert entry.get("Condition") == of_an_environment, action
+
+
+@turns_red_when(
     "environments of other applications",
     lambda source: statement(
         source, "PipelinePolicy", "DeployVersionsOfOurApplicationToItsEnvironments"

@@ -77,6 +77,8 @@ def test_condition_keys_are_given_where_the_managed_policy_asks_for_them() -> No
     assert contexts["ec2:TerminateInstances"] == {
         "ec2:ResourceTag/aws:cloudformation:stack-id": HERE.names.stack_arn
     }
+    assert contexts["ec2:AuthorizeSecurityGroupIngress"] == contexts["ec2:TerminateInstances"]
+    assert contexts["ec2:CreateSecurityGroup"] == {}
     assert contexts["iam:PassRole"] == {"iam:PassedToService": "ec2.amazonaws.com"}
 
 
