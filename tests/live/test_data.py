@@ -89,8 +89,7 @@ def test_the_ledger_is_encrypted_recoverable_and_forgets(live: Live) -> None:
     assert table["TableStatus"] == "ACTIVE"
     assert table["SSEDescription"]["SSEType"] == "KMS"
     assert table["SSEDescription"]["KMSMasterKeyArn"] == live.outputs["KmsKeyArn"]
-    is_kept = live.parameters["DataRetention"] == "retain"
-    assert table["DeletionProtectionEnabled"] is is_kept
+    assert table["DeletionProtectionEnabled"] is False
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     recovery = backups["PointInTimeRecoveryDescription"]
     assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
