@@ -446,8 +446,8 @@ def test_builds_read_the_source_and_write_their_artifact_only(template: Template
     [build] = [stage for stage in form.properties("Pipeline")["Stages"] if stage["Name"] == "Build"]
     pipeline = f"<ArtifactBucket.Arn>/{form.parameters['ProjectName']}-*"
     wanted: dict[str, tuple[set[str], set[str]]] = {}
-    for policy, action, cache in (("BuildPolicy", 0, "build"), ("ChecksPolicy", 1, "checks")):
-        one = build["Actions"][action]
+    for policy, index, cache in (("BuildPolicy", 0, "build"), ("ChecksPolicy", 1, "checks")):
+        one = build["Actions"][index]
         kept = f"<ArtifactBucket.Arn>/cache/{cache}/*"
         wanted[policy] = (
             {f"{pipeline}/{part['Name'][:10]}/*" for part in one["InputArtifacts"]} | {kept},
