@@ -1,7 +1,7 @@
 """What the sandbox's own services need of the cloud around them, and nothing of who gives it.
 
 CodePipeline, CodeBuild and Elastic Beanstalk are written against `Cloud`. In the running
-sandbox it is MiniStack (`sandbox/ministack.py`); in unit tests it is a small fake.
+sandbox it is MiniStack (`sandbox/ministack/`); in unit tests it is a small fake.
 """
 
 from __future__ import annotations

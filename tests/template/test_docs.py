@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 
 import pytest
 
@@ -80,11 +81,16 @@ def test_what_alarms_and_errors_point_at_is_a_heading_of_the_operations_page(
         assert " ".join(pointed[1].split()) in headings, (name, pointed[1])
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
-def test_links_between_documents_lead_somewhere(page: object) -> None:
-    from pathlib import Path
+PAGES = (
+    README,
+    ROOT / "CHANGELOG.md",
+    *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "sandbox").rglob("*.md")),
+)
 
-    assert isinstance(page, Path)
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
