@@ -141,7 +141,8 @@ _LOCK = threading.Lock()
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = 65536  # one packet an answer: two would wait for each other's acknowledgement
+    wbufsize = 65536  # an answer in one packet, and at once
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """What was asked since the last look."""

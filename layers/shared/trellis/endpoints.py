@@ -73,10 +73,27 @@ def knows(service: str, region: str | None) -> bool:
 
 def loader() -> Any:
     """botocore's loader of models, with this table in place of its own."""
-    from botocore.loaders import Loader
+    import gzip
+    import json
+
+    from botocore.loaders import JSONFileLoader, Loader
+
+    class Files(JSONFileLoader):
+        """Reads models into plain dicts, which keep their order too, in half the time."""
+
+        def load_file(self, file_path: str) -> Any:
+            """A model, parsed; `file_path` is without its ending. None where there is none."""
+            try:
+                with gzip.open(f"{file_path}.json.gz") as file:
+                    return json.loads(file.read())
+            except FileNotFoundError:
+                # An older botocore, and the few files that all services share, have no gzip.
+                return super().load_file(file_path)
 
     class Models(Loader):
         """Reads models from where botocore keeps them."""
+
+        FILE_LOADER_CLASS = Files
 
         def list_available_services(self, type_name: str) -> list[str]:
             """The services there are, for a check that the one asked for is among them."""

@@ -31,25 +31,28 @@ class Clients:
         Both count at the first request for a service: later ones get the client that is there.
         """
         if service not in self._made:
-            from botocore.config import Config
-
-            from trellis.trust import prefer_amazon_roots
-
-            session = self._session(is_lean=endpoints.knows(service, self._region))
-            timeouts = min(timeout_seconds, 2), timeout_seconds
-            client = session.create_client(
-                service,
-                region_name=self._region,
-                config=Config(
-                    connect_timeout=timeouts[0],
-                    read_timeout=timeouts[1],
-                    retries={"mode": "standard", "total_max_attempts": attempts},
-                ),
-            )
-            if not _has_bundle(session):
-                prefer_amazon_roots(client, timeouts)
-            self._made[service] = client
+            self._made[service] = self._make(service, timeout_seconds, attempts)
         return self._made[service]
+
+    def _make(self, service: str, timeout_seconds: float, attempts: int) -> Any:
+        from botocore.config import Config
+
+        from trellis.trust import prefer_amazon_roots
+
+        session = self._session(is_lean=endpoints.knows(service, self._region))
+        timeouts = min(timeout_seconds, 2), timeout_seconds
+        client = session.create_client(
+            service,
+            region_name=self._region,
+            config=Config(
+                connect_timeout=timeouts[0],
+                read_timeout=timeouts[1],
+                retries={"mode": "standard", "total_max_attempts": attempts},
+            ),
+        )
+        if not _has_bundle(session):
+            prefer_amazon_roots(client, timeouts)
+        return client
 
     def later(self, service: str, *, timeout_seconds: float = 5, attempts: int = 3) -> Any:
         """A stand-in of the client, which is made when it is first asked for something."""
