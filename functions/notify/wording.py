@@ -26,17 +26,23 @@ def clean(text: str) -> str:
 
     Line ends become `\\n`; tabs stay.
     """
+    if text.isprintable():  # most are, and none of these has anything to take out
+        return text
     plain = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", plain))
 
 
 def one_line(text: str) -> str:
     """A clean text on a single line, its white space closed up."""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return _SPACE.sub(" ", clean(text)).strip()
 
 
 def width(text: str) -> int:
     """Its length in UTF-16 units, the strictest way in which a channel may count characters."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(1 for character in text if character > "\uffff")
 
 

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notify import links
-from notify.wording import clean, counted, cut, cut_bytes, listed, one_line, width
+from notify.wording import (
+    _CONTROLS,
+    _SPACE,
+    _SURROGATES,
+    clean,
+    counted,
+    cut,
+    cut_bytes,
+    listed,
+    one_line,
+    width,
+)
 
 ANY_TEXT = st.text(st.characters(), max_size=400)
 """Every code point there is, lone surrogates too."""
@@ -16,6 +29,15 @@ def test_a_clean_text_can_be_sent_anywhere(text: str) -> None:
     cleaned = clean(text)
     cleaned.encode()
     assert not [one for one in cleaned if one < " " and one not in "\n\t"]
+
+
+def test_nothing_printable_is_ever_taken_out() -> None:
+    """What `clean` and `one_line` pass over at a glance is what they would leave alone."""
+    printable = [one for one in map(chr, range(sys.maxunicode + 1)) if one.isprintable()]
+    taken = [one for one in printable if _CONTROLS.search(one) or _SURROGATES.search(one)]
+    spaces = [one for one in printable if _SPACE.search(one)]
+    assert (taken, spaces) == ([], [" "])
+    assert not "\x1b".isprintable()
 
 
 @given(ANY_TEXT)
