@@ -76,7 +76,6 @@ def test_only_what_knows_no_resource_is_granted_on_all(template: Template) -> No
         r"|(ssm:DescribeParameters|states:ListStateMachines)$"
         r"|xray:Put(TelemetryRecords|TraceSegments)$"
         r"|elasticbeanstalk:CreateStorageLocation$"
-        r"|cloudwatch:DescribeAlarms$"
     )
     for policy, entry in granted(
         template,
@@ -98,12 +97,30 @@ def test_only_what_knows_no_resource_is_granted_on_all(template: Template) -> No
 @turns_red_when_written(
     "a bare star", "            # These Describe calls know no resources.\n", ""
 )
+@turns_red_when_written(
+    "every instance of the account",
+    "            # Ids are EC2's; CloudFormation's tag narrows it to instances of environments.\n",
+    "",
+)
+@turns_red_when_written(
+    "a reason that stands at the next statement",
+    "            # Ids are EC2's; CloudFormation's tag narrows it to the stacks of environments.\n",
+    "",
+)
 def test_every_star_says_why_nothing_narrower_exists(template: Template) -> None:
-    """A comment within the statement, or above it where a key policy says what `*` means there."""
+    """A comment within the statement, or above it where a key policy says what `*` means there.
+
+    A star is also an ARN that names no more than a kind: `instance/*`, `log-group:*`, `*/*`.
+    """
     lines = template.text.splitlines()
     key_policy = range(lines.index("  EncryptionKey:"), lines.index("  EncryptionKeyAlias:"))
     for number, line in enumerate(lines):
-        if not re.match(r"\s+(Resource: '\*'|Action: \w+:\*|- \w+:\w*\*)$", line):
+        written = re.sub(r"\$\{AWS::(\w+)\}", r"\1", line)
+        if not re.match(
+            r"\s+(Resource: '\*'|Action: \w+:\*|- \w+:\w*\*"
+            r"|(Resource:|-) !Sub arn:(?:[^:\s]*:){4}(?:[\w-]+[/:]|\*/)?\*)$",
+            written,
+        ):
             continue
         if number in key_policy:
             assert any(
@@ -115,9 +132,10 @@ def test_every_star_says_why_nothing_narrower_exists(template: Template) -> None
             (n for n in range(number, len(lines)) if "- Sid:" in lines[n] or lines[n] == ""),
             len(lines),
         )
-        assert any(part.lstrip().startswith("#") for part in lines[begin:end]), (
-            f"line {number + 1}: {line.strip()} has no reason beside it"
-        )
+        inside = lines[begin].index("-") + 1  # what stands further left is about the next one
+        assert any(
+            part.lstrip().startswith("#") and part.index("#") > inside for part in lines[begin:end]
+        ), f"line {number + 1}: {line.strip()} has no reason beside it"
 
 
 @turns_red_when(
