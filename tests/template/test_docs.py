@@ -46,6 +46,12 @@ def test_the_arithmetic_of_the_cost_page_is_right() -> None:
     lambda source: source["Resources"].pop("LostUploadsAlarm"),
 )
 @turns_red_when(
+    "a metric more in an alarm over a sum",
+    lambda source: properties(source, "RollbackFailedAlarm")["Metrics"].append(
+        properties(source, "RollbackFailedAlarm")["Metrics"][1] | {"Id": "another"}
+    ),
+)
+@turns_red_when(
     "a machine that the page does not know",
     lambda source: source["Mappings"]["Environment"]["Prod"].update(InstanceTypes="m7i.large"),
 )
@@ -54,13 +60,26 @@ def test_the_cost_page_counts_what_the_template_has(template: Template) -> None:
     counted = {
         what: number for what, number, *_ in rows((DOCS / "cost.md").read_text(encoding="utf-8"))
     }
-    assert counted["Alarms of the stack"] == str(len(form.of_type("AWS::CloudWatch::Alarm")))
+    # https://aws.amazon.com/cloudwatch/pricing/: by alarm metric, each one that a sum adds up.
+    watched = sum(
+        sum("MetricStat" in part for part in alarm.get("Metrics", [{"MetricStat": {}}]))
+        for alarm in form.of_type("AWS::CloudWatch::Alarm").values()
+    )
+    assert counted["Metrics that the stack's alarms watch"] == str(watched)
     assert counted["Dashboard"] == str(len(form.of_type("AWS::CloudWatch::Dashboard")))
     assert counted["KMS key"] == str(len(form.of_type("AWS::KMS::Key")))
     for name, row in template.source["Mappings"]["Environment"].items():
         [line] = [what for what in counted if what.startswith(f"{name}, ")]
         assert row["InstanceTypes"].split(",")[0] in line
         assert counted[line] == str(730 * int(row["MinSize"]))
+
+
+def test_the_cost_page_counts_the_custom_metrics_that_it_lists() -> None:
+    text = (DOCS / "cost.md").read_text(encoding="utf-8")
+    listed = [int(number) for number in re.findall(r"^- .+ \((\d+)\)[;.]$", text, re.MULTILINE)]
+    assert len(listed) == 3
+    [number] = [row[1] for row in rows(text) if row[0] == "Custom metrics of the functions"]
+    assert int(number) == sum(listed)
 
 
 @turns_red_when(
