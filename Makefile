@@ -62,7 +62,7 @@ $(WHEELS)/.ready: requirements/layer.txt requirements/report.txt requirements/ro
 .PHONY: lock
 lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 	@"$(PYTHON)" -m venv $(V)/lock && $(V)/lock/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
-	@cd requirements && for f in lock layer report runtime sandbox checkov dev; do \
+	@cd requirements && for f in lock layer report runtime sandbox checkov c7n dev; do \
 	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
 	@cd requirements && ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
@@ -145,3 +145,16 @@ deploy: setup ## Build, and deploy to both Regions at once: PLACES="us-east-1 us
 
 delete: setup ## Empty and delete the deletable form: PLACE=us-east-1 YES=1
 	@$(DEV)/bin/python -m operations.delete $(if $(YES),--yes) "$(PLACE)"
+
+# ---------------------------------------------------------------- measure it
+$(eval $(call environment,$(V)/c7n,c7n,the peer of the tagging audit))
+
+.PHONY: bench budgets measure-live
+bench: setup $(V)/c7n/.ready ## Measure beside the usual ways, and write benchmarks/results.md: ROUNDS=15 PEERS=folder SHORT=1
+	@$(DEV)/bin/python -m benchmarks $(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(PEERS),--peers "$(PEERS)") $(if $(SHORT),--short)
+
+budgets: setup ## Measure what the gate in make test looks at, and write benchmarks/budgets.toml
+	@$(DEV)/bin/python -m benchmarks.budget
+
+measure-live: $(DEV)/.ready ## Cold starts and memory of a deployed stack's functions: STACK=name REGION=us-east-1 DAYS=7
+	@$(DEV)/bin/python -m benchmarks.live $(if $(STACK),--stack "$(STACK)") $(if $(REGION),--region "$(REGION)") $(if $(DAYS),--days "$(DAYS)")

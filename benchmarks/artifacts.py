@@ -48,16 +48,31 @@ class Artifacts:
 def build(folder: Path) -> Artifacts:
     """Run the makefiles. Raises CalledProcessError, with what they said on standard error."""
     for part in (*LAYERS, *FUNCTIONS.values()):
-        shutil.rmtree(folder / part, ignore_errors=True)
-        (folder / part).mkdir(parents=True)
-        makefile = "layers/Makefile" if part in LAYERS else "functions/Makefile"
-        subprocess.run(
-            ["make", "--silent", "-f", makefile, f"build-{part}"],
-            cwd=PROJECT,
-            env={**os.environ, "ARTIFACTS_DIR": str(folder / part)},
-            check=True,
-        )
+        make(part, folder / part)
     return Artifacts(folder)
+
+
+def make(part: str, folder: Path, *settings: str) -> None:
+    """Build one package anew, with settings of its makefile. Raises CalledProcessError."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    makefile = "layers/Makefile" if part in LAYERS else "functions/Makefile"
+    subprocess.run(
+        ["make", "--silent", "-f", makefile, f"build-{part}", *settings],
+        cwd=PROJECT,
+        env={**os.environ, "ARTIFACTS_DIR": str(folder)},
+        check=True,
+    )
+
+
+def with_own_sdk(built: Artifacts, folder: Path) -> Artifacts | None:
+    """The same with a trimmed boto3 in the layer; None where its packages cannot be fetched."""
+    made = copied(built, folder)
+    try:
+        make("SharedLayer", made.folder / "SharedLayer", "sdk=vendored")
+    except subprocess.CalledProcessError:
+        return None
+    return made
 
 
 def copied(built: Artifacts, folder: Path, *, with_byte_code: bool = True) -> Artifacts:

@@ -61,6 +61,16 @@ class Rounds:
         """One subject's CPU time by another's, round by round."""
         return self._ratio(name, other, lambda cost: cost.cpu_ms)
 
+    def net_ratio(self, name: str, other: str, floor: str) -> Spread:
+        """The same above what a third subject costs: the interpreter's own start is in neither."""
+        costs = zip(self.costs[name], self.costs[other], self.costs[floor], strict=True)
+        return Spread.of(
+            [
+                (ours.cpu_ms - least.cpu_ms) / (theirs.cpu_ms - least.cpu_ms)
+                for ours, theirs, least in costs
+            ]
+        )
+
     def peak_ratio(self, name: str, other: str) -> Spread:
         """One subject's memory by another's, round by round."""
         return self._ratio(name, other, lambda cost: cost.peak_mb)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ USUAL = "the usual notifier, to its first message"
 NOTIFY_READY = "notify, ready to tell"
 NOTIFY_PLAIN = "the same, as plain `sam build` ships it with boto3"
 NOTIFY_PLAIN_OWN = "the same, as plain `sam build` ships it without boto3"
+NOTIFY_OWN_SDK = "the same, a trimmed boto3 in the layer"
+NOTIFY_BARE_SDK = "the same, if the runtime's boto3 had no byte code"
 NOTIFY_IGNORED = "notify, an event that is ignored"
 NOTIFY_FIRST = "notify, to its first message"
 NOTIFY_FAILED = "notify, to its first message, a failed release looked into"
@@ -59,12 +63,31 @@ class Setting:
     """Without byte code, boto3 beside it."""
     plain_own: Artifacts
     """Without byte code, boto3 from the runtime."""
+    bare_sdk: Artifacts
+    """As shipped, boto3 beside it without byte code."""
     probes: Path
     """The probes with byte code, as a function has it."""
     endpoint: Endpoint | None = None
+    own_sdk: Artifacts | None = None
+    """As shipped, with a trimmed boto3 in the layer."""
     c7n: Path | None = None
     """A Python that has Cloud Custodian."""
     peers: Path | None = None
+
+
+def alone(built: Artifacts, probes: Path) -> Setting:
+    """What ships and nothing to compare it with; the probes are compiled into a folder."""
+    compiled = compiled_probes(probes)
+    return Setting(built=built, plain=built, plain_own=built, bare_sdk=built, probes=compiled)
+
+
+def compiled_probes(folder: Path) -> Path:
+    """The probes with byte code, as a function has it: handlers are measured, not compiling."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(PROBES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    argv = [str(PYTHON), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*argv, str(folder)], check=True)
+    return folder
 
 
 def script(path: Sequence[Path], code: str, *argv: str, **variables: str) -> Command:
@@ -122,6 +145,7 @@ def subjects(setting: Setting) -> list[Subject]:
         *offline(setting),
         Subject(NOTIFY_PLAIN, ready(setting.plain, "notify", setting)),
         Subject(NOTIFY_PLAIN_OWN, ready(setting.plain_own, "notify", setting)),
+        Subject(NOTIFY_BARE_SDK, ready(setting.bare_sdk, "notify", setting)),
         Subject(AUDIT_10, judged(10_000, setting), _judged(10_000)),
     ]
     if setting.endpoint is not None:
@@ -135,6 +159,8 @@ def subjects(setting: Setting) -> list[Subject]:
             Subject(NOTIFY_FAILED, first("stage-failed"), _calls(setting, written)),
             Subject(NOTIFY_BURST, first("batch-from-the-queue"), _calls(setting, {"Publish": 1})),
         ]
+    if setting.own_sdk is not None:
+        found.append(Subject(NOTIFY_OWN_SDK, ready(setting.own_sdk, "notify", setting)))
     if setting.c7n is not None:
         argv = [str(setting.c7n), str(PROBES / "c7n_policy.py")]
         found.append(Subject(C7N, Command(argv, _VARIABLES)))

@@ -16,7 +16,8 @@ def layer_digest(root: Path) -> str:
         if path.is_file() and path.suffix != ".pyc"
     )
     digest = hashlib.sha256()
-    for path in [root / "requirements/layer.txt", root / "layers/Makefile", *sources]:
+    pins = [root / "requirements" / name for name in ("layer.txt", "sdk.txt")]
+    for path in [*pins, root / "layers/Makefile", *sources]:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
