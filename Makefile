@@ -62,7 +62,7 @@ $(WHEELS)/.ready: requirements/layer.txt requirements/report.txt requirements/ro
 .PHONY: lock
 lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 	@"$(PYTHON)" -m venv $(V)/lock && $(V)/lock/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
-	@cd requirements && for f in lock layer report runtime sandbox checkov c7n dev; do \
+	@cd requirements && for f in lock layer report sdk runtime sandbox checkov c7n dev; do \
 	  ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options -o $$f.txt $$f.in; done
 	@cd requirements && ../$(V)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
