@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.artifacts import FUNCTIONS, LAYERS
 from sandbox import running
 from tests.contract.emulator import emulator, invoke
 
@@ -52,7 +53,7 @@ def test_notify_answers_every_ready_event_as_its_source_does(built: Path, tmp_pa
     assert list(wanted.values()).count(["rendered"]) > len(wanted) / 2
 
 
-@pytest.mark.parametrize("part", ["NotifyFunction", "SharedLayer"])
+@pytest.mark.parametrize("part", [*FUNCTIONS.values(), *LAYERS])
 def test_every_module_has_byte_code_that_no_time_stamp_invalidates(built: Path, part: str) -> None:
     modules = [path for path in (built / part).rglob("*.py")]
     assert modules
