@@ -164,6 +164,7 @@ def assemble(
         for name, resource_type in offered.items():
             ministack.offer_resource_type(name, resource_type)
     ministack.judge_event_sources()
+    ministack.keep_sessions_from_many_threads()
     ministack.judge_log_streams()
     ministack.judge_reads_of_tags()
     ministack.record_decisions(cloud)

@@ -21,6 +21,7 @@ from sandbox.ministack.services import (
     judge_event_sources,
     judge_log_streams,
     judge_reads_of_tags,
+    keep_sessions_from_many_threads,
     record_decisions,
     serve_service,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "judge_event_sources",
     "judge_log_streams",
     "judge_reads_of_tags",
+    "keep_sessions_from_many_threads",
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,6 +158,24 @@ def judge_event_sources() -> None:
         return {**found, "events:source": sources[0] if len(sources) == 1 else sources}
 
     iam_actions.request_tag_context = context
+
+
+def keep_sessions_from_many_threads() -> None:
+    """Let threads register role sessions at the same time.
+
+    MiniStack drops the expired ones at each registration, and walks over the live table while
+    another thread adds to it.
+    """
+    from ministack.services import sts
+
+    def drop_expired() -> None:
+        now = time.time()
+        for key, session in list(sts._sessions.items()):
+            expires = session.get("Expiration")
+            if isinstance(expires, int | float) and now > expires:
+                sts._sessions.pop(key, None)
+
+    sts._evict_expired_sessions = drop_expired
 
 
 def record_decisions(cloud: MiniStackCloud) -> None:

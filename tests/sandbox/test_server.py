@@ -148,3 +148,38 @@ def test_a_sandbox_that_cannot_start_says_why(tmp_path: Path) -> None:
         running.sandbox(tmp_path / "state", port=0),
     ):
         raise AssertionError("it started")
+
+
+def test_role_sessions_are_registered_by_many_threads_at_once() -> None:
+    script = """
+import sys
+import threading
+
+from ministack.services import sts
+
+from sandbox import ministack
+
+ministack.keep_sessions_from_many_threads()
+sys.setswitchinterval(1e-6)
+failures = []
+
+def register(thread):
+    try:
+        for number in range(400):
+            sts.register_session(f"key-{thread}-{number}", {"Arn": "arn"})
+    except RuntimeError as error:
+        failures.append(error)
+
+threads = [threading.Thread(target=register, args=(number,)) for number in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(len(failures), len(sts._sessions))
+"""
+    ended = subprocess.run(
+        [str(PROJECT / ".venv/sandbox/bin/python"), "-c", script],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout.split() == ["0", "1600"]
