@@ -69,7 +69,6 @@ class Memory:
 
     audit_id: str
     at: datetime
-    report_key: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     """Resources by verdict."""
     findings: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
@@ -83,7 +82,6 @@ class Memory:
                 "schema": _SCHEMA,
                 "audit-id": self.audit_id,
                 "at": self.at.isoformat(),
-                "report-key": self.report_key,
                 "counts": dict(self.counts),
                 "findings": {arn: [list(one) for one in its] for arn, its in self.findings.items()},
                 "ours": sorted(self.ours),
@@ -99,7 +97,6 @@ class Memory:
         return cls(
             audit_id=written["audit-id"],
             at=datetime.fromisoformat(written["at"]),
-            report_key=written.get("report-key"),
             counts=written["counts"],
             findings={
                 arn: [(tag, problem) for tag, problem in its]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from tagging_audit.command import Trigger
 from tagging_audit.kinds import type_of
 from tagging_audit.office import Office
+from tagging_audit.policy import Problem
 from tagging_audit.report.build import Key, Report, Row
 from tagging_audit.store import Memory, report_folder
 from trellis.arn import console_host
@@ -16,6 +17,11 @@ from trellis.events import AuditFinding, TaggingAuditCompleted, Verdict
 from trellis.observability import count, logger
 
 _MOST_WORST = 10
+_WAS = {
+    Problem.NEAR_MISS.value: "misspelt",
+    Problem.NOT_ALLOWED.value: "not an allowed value",
+    Problem.EXPIRED_EXEMPTION.value: "exempt for too long",
+}
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -71,10 +77,8 @@ def tell(report: Report, office: Office) -> None:
     )
 
 
-def _url(office: Office, key: str | None) -> str | None:
+def _url(office: Office, key: str) -> str:
     """Where the page is, for a person: in the console, which asks who is reading."""
-    if key is None:
-        return None
     bucket, region = office.config.bucket, office.config.region
     address = f"https://{console_host(region)}/s3/object/{bucket}"
     return f"{address}?region={region}&prefix={quote(key, safe='/')}"
@@ -97,7 +101,8 @@ def _worst(report: Report) -> tuple[AuditFinding, ...]:
 
 def _lost(key: Key, kinds: Mapping[str, str]) -> AuditFinding:
     arn, tag, problem = key
-    return AuditFinding(arn, kinds.get(arn) or type_of(arn), tag, f"is no longer {problem}")
+    was = _WAS.get(problem, problem)
+    return AuditFinding(arn, kinds.get(arn) or type_of(arn), tag, f"{tag or 'it'} was {was}")
 
 
 def change_event(
@@ -108,6 +113,7 @@ def change_event(
     fact: str,
     office: Office,
 ) -> TaggingAuditCompleted:
+    """What a second look found, without a report: the last one knows nothing of it."""
     kinds = {arn: one.type for arn, one in rows.items() if one is not None}
     fresh = set(new)
     worst = [
@@ -130,6 +136,4 @@ def change_event(
         mended=tuple(_lost(key, kinds) for key in resolved[:_MOST_WORST]),
         at=office.now(),
         report_bucket=office.config.bucket,
-        report_key=after.report_key,
-        report_url=_url(office, after.report_key),
     )

@@ -268,7 +268,6 @@ def _keep(report: Report, ours: Mapping[str, Resource], office: Office) -> None:
     memory = Memory(
         audit_id=report.audit_id,
         at=report.at,
-        report_key=f"{folder}/report.html",
         counts={verdict.value: number for verdict, number in report.counts.items()},
         findings=remembered(report.rows, previous.findings if previous else None),
         ours=frozenset(ours),

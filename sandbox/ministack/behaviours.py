@@ -10,6 +10,7 @@ from sandbox.inbox import Inbox
 from sandbox.ministack.buckets import complete_buckets, keep_full_buckets
 from sandbox.ministack.cloud import MiniStackCloud
 from sandbox.ministack.cloudformation import (
+    complete_dashboards,
     complete_tables,
     complete_topics,
     judge_properties,
@@ -60,6 +61,7 @@ class Behaviours:
         self.events.install()
         complete_buckets()
         complete_tables()
+        complete_dashboards()
         complete_topics()
         self.mail.install()
         self.monitoring.install()

@@ -319,3 +319,42 @@ def complete_topics() -> None:
         return made
 
     handler["create"], handler["update"] = create_topic, update_topic
+
+
+def complete_dashboards() -> None:
+    """Let a dashboard have tags, as the alarms have: by its template, and by CloudWatch's API.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_TagResource.html
+    """
+    from ministack.services import cloudwatch
+    from ministack.services.cloudformation import provisioners
+
+    refusal_of_others = cloudwatch._validate_alarm_tag_arn
+
+    def refusal(arn: str, is_json: bool = False, is_cbor: bool = False) -> Any:
+        if any(one["DashboardArn"] == arn for one in cloudwatch._dashboards.values()):
+            return None
+        return refusal_of_others(arn, is_json, is_cbor)
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Dashboard"]
+    create, update = handler["create"], handler["update"]
+
+    def settle(name: str, properties: Mapping[str, Any]) -> None:
+        arn = cloudwatch._dashboards[name]["DashboardArn"]
+        tags = properties.get("Tags") or ()
+        cloudwatch._resource_tags[arn] = {tag["Key"]: tag["Value"] for tag in tags}
+
+    def create_dashboard(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
+        made = create(logical_id, properties, stack_name)
+        settle(made[0], properties)
+        return made
+
+    def update_dashboard(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], stack_name: str
+    ) -> Any:
+        made = update(physical_id, old, new, stack_name)
+        settle(made[0], new)
+        return made
+
+    cloudwatch._validate_alarm_tag_arn = refusal
+    handler["create"], handler["update"] = create_dashboard, update_dashboard

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from sandbox.running import Sandbox
-from sandbox.stories import build_failed, does_not_start, release
+from sandbox.stories import build_failed, does_not_start, release, untagged
 from sandbox.stories.world import Mark, World
 
 
@@ -56,3 +56,11 @@ def test_a_version_that_does_not_start_goes_no_further_than_dev(
     sandbox: Sandbox, stacks: dict[str, dict[str, str]]
 ) -> None:
     assert play(does_not_start, sandbox, stacks) == dict.fromkeys(stacks, "v1")
+
+
+def test_lost_tags_are_told_put_back_and_nothing_else_is_found(
+    sandbox: Sandbox, stacks: dict[str, dict[str, str]]
+) -> None:
+    """The stack's own audit finds what the story takes away, and not one thing more."""
+    before = play(release, sandbox, stacks)
+    assert play(untagged, sandbox, stacks) == before

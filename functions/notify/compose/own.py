@@ -190,15 +190,16 @@ def _audit(event: TaggingAuditCompleted, origin: Origin) -> Notice:
         headline=_audit_headline(event, origin),
         facts=_audit_facts(event, origin),
         links=(Link("report", "The report", event.report_url),) if event.report_url else (),
-        next_steps=(
-            ("Tag the resources the report names, or exempt them with an owner and a date.",)
-            if event.findings
-            else ()
-        ),
+        next_steps=(_tag_them(event),) if event.findings else (),
         region=origin.region,
         account=origin.account,
         at=origin.at or event.at,
     )
+
+
+def _tag_them(event: TaggingAuditCompleted) -> str:
+    what = "the resources the report names" if event.report_url else "them"
+    return f"Tag {what}, or exempt them with an owner and a date."
 
 
 def _audit_severity(event: TaggingAuditCompleted) -> Severity:

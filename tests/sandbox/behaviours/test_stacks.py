@@ -322,3 +322,39 @@ def test_a_bucket_is_what_the_template_says_and_what_it_says_no_more_goes(local:
     [rule] = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=name)
+
+
+def test_a_dashboard_has_the_tags_of_its_template_and_of_its_stack(local: Local) -> None:
+    def template(owner: str) -> dict[str, Any]:
+        return {
+            "Resources": {
+                "Board": resource(
+                    "AWS::CloudWatch::Dashboard",
+                    DashboardName="board",
+                    DashboardBody='{"widgets": []}',
+                    Tags=[{"Key": "Owner", "Value": owner}],
+                )
+            }
+        }
+
+    cloudwatch = local.client("cloudwatch")
+
+    def tags() -> dict[str, str]:
+        listed = cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"]
+        return {tag["Key"]: tag["Value"] for tag in listed}
+
+    team = [{"Key": "Team", "Value": "a"}]
+    create(local, "seen", template("us"), Tags=team)
+    assert settle(local, "seen") == "CREATE_COMPLETE", reasons(local, "seen")
+    arn = cloudwatch.get_dashboard(DashboardName="board")["DashboardArn"]
+    assert tags().items() >= {"Owner": "us", "Team": "a"}.items()
+    local.client("cloudformation").update_stack(
+        StackName="seen", TemplateBody=json.dumps(template("you")), Tags=team
+    )
+    assert settle(local, "seen") == "UPDATE_COMPLETE", reasons(local, "seen")
+    assert tags()["Owner"] == "you"
+    cloudwatch.untag_resource(ResourceARN=arn, TagKeys=["Owner"])
+    assert "Owner" not in tags()
+    cloudwatch.delete_dashboards(DashboardNames=["board"])
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        tags()

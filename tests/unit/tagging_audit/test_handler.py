@@ -263,7 +263,7 @@ def test_the_next_audit_says_what_is_new_and_what_was_mended(world: World) -> No
             "arn": arn("old"),
             "type": "AWS::SQS::Queue",
             "tag": "CostCenter",
-            "problem": "is no longer missing",
+            "problem": "CostCenter was missing",
         }
     ]
 
@@ -516,7 +516,7 @@ def test_a_break_is_told_once_after_its_grace_and_so_is_its_mend(world: World) -
     after_the_grace(world)
     mended = world.told()[-1]
     assert (mended["new-findings"], mended["resolved-findings"]) == (0, 1)
-    assert mended["mended"][0]["problem"] == "is no longer missing"
+    assert mended["mended"][0]["problem"] == "Owner was missing"
     assert mended["findings"] == 0
     assert len(world.told()) == 3
 
