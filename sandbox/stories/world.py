@@ -30,6 +30,8 @@ SHIPPED = (
 )
 PATIENCE = 60.0
 """Seconds that a story waits for one thing to happen before it fails."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.8
+"""Seconds between two looks at what is waited for; they grow."""
 
 
 class Mark(StrEnum):
@@ -272,13 +274,16 @@ class World:
     ) -> Seen:
         """Look again and again until there is something to see; raises StoryError when not."""
         deadline = time.monotonic() + patience
+        pause = SHORTEST_PAUSE
         while True:
             seen = look()
             if seen:
                 return seen
             if time.monotonic() > deadline:
                 raise StoryError(f"waited {patience:.0f} s in {self.region} for {what}")
-            time.sleep(0.15)
+            time.sleep(pause)
+            # Looking costs the cloud, which is this machine, as much as what is looked at.
+            pause = min(pause * 1.25, LONGEST_PAUSE)
 
     def _pending_approval(self, run: str) -> tuple[str, str, str] | None:
         state = self.client("codepipeline").get_pipeline_state(name=self.outputs["PipelineName"])

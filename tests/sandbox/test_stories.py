@@ -25,15 +25,24 @@ class Silent:
         self.told.append(f"e-mail: {letter['subject']}")
 
 
+def in_production(world: World) -> str:
+    """The version that production serves; AWS's sample application has none."""
+    try:
+        return world.served("Prod")
+    except (OSError, ValueError, KeyError):
+        return "nothing of ours"
+
+
 def play(
     story: ModuleType, sandbox: Sandbox, stacks: Mapping[str, dict[str, str]]
-) -> dict[str, str]:
-    """Play a story in both Regions at once; returns what production serves after it."""
+) -> dict[str, tuple[str, str]]:
+    """Play a story in both Regions at once; returns what production served before and after."""
 
-    def in_region(region: str) -> str:
+    def in_region(region: str) -> tuple[str, str]:
         world = World(sandbox, region, stacks[region], Silent())
+        before = in_production(world)
         story.play(world)
-        return world.served("Prod")
+        return before, in_production(world)
 
     with ThreadPoolExecutor(len(stacks)) as pool:
         return dict(zip(stacks, pool.map(in_region, stacks), strict=True))
@@ -42,25 +51,23 @@ def play(
 def test_release_reaches_production_in_both_regions(
     sandbox: Sandbox, stacks: dict[str, dict[str, str]]
 ) -> None:
-    assert play(release, sandbox, stacks) == dict.fromkeys(stacks, "v2")
+    assert [after for _, after in play(release, sandbox, stacks).values()] == ["v2", "v2"]
 
 
 def test_a_failed_build_deploys_nothing_and_mails_what_the_tests_said(
     sandbox: Sandbox, stacks: dict[str, dict[str, str]]
 ) -> None:
-    before = play(release, sandbox, stacks)
-    assert play(build_failed, sandbox, stacks) == before
+    assert all(before == after for before, after in play(build_failed, sandbox, stacks).values())
 
 
 def test_a_version_that_does_not_start_goes_no_further_than_dev(
     sandbox: Sandbox, stacks: dict[str, dict[str, str]]
 ) -> None:
-    assert play(does_not_start, sandbox, stacks) == dict.fromkeys(stacks, "v1")
+    assert [after for _, after in play(does_not_start, sandbox, stacks).values()] == ["v1", "v1"]
 
 
 def test_lost_tags_are_told_put_back_and_nothing_else_is_found(
     sandbox: Sandbox, stacks: dict[str, dict[str, str]]
 ) -> None:
     """The stack's own audit finds what the story takes away, and not one thing more."""
-    before = play(release, sandbox, stacks)
-    assert play(untagged, sandbox, stacks) == before
+    assert all(before == after for before, after in play(untagged, sandbox, stacks).values())
