@@ -52,7 +52,7 @@ def build(folder: Path) -> Artifacts:
     return Artifacts(folder)
 
 
-def make(part: str, folder: Path, *settings: str) -> None:
+def make(part: str, folder: Path, *settings: str, is_quiet: bool = False) -> None:
     """Build one package anew, with settings of its makefile. Raises CalledProcessError."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -61,6 +61,7 @@ def make(part: str, folder: Path, *settings: str) -> None:
         ["make", "--silent", "-f", makefile, f"build-{part}", *settings],
         cwd=PROJECT,
         env={**os.environ, "ARTIFACTS_DIR": str(folder)},
+        stderr=subprocess.DEVNULL if is_quiet else None,
         check=True,
     )
 
@@ -69,7 +70,7 @@ def with_own_sdk(built: Artifacts, folder: Path) -> Artifacts | None:
     """The same with a trimmed boto3 in the layer; None where its packages cannot be fetched."""
     made = copied(built, folder)
     try:
-        make("SharedLayer", made.folder / "SharedLayer", "sdk=vendored")
+        make("SharedLayer", made.folder / "SharedLayer", "sdk=vendored", is_quiet=True)
     except subprocess.CalledProcessError:
         return None
     return made

@@ -256,6 +256,13 @@ def test_a_bundle_that_is_configured_is_the_one_that_counts(
         Clients("us-east-1").get("sqs", attempts=1).list_queues()
 
 
+def test_the_two_ways_differ_in_their_authorities_alone(clients: Clients) -> None:
+    session = clients.get("sqs", timeout_seconds=7)._endpoint.http_session
+    ours, theirs = vars(session._session), vars(session._everybody)
+    for setting in ("_timeout", "_max_pool_connections", "_socket_options", "_cert_file"):
+        assert str(ours[setting]) == str(theirs[setting]), setting
+
+
 def test_a_botocore_that_keeps_its_session_elsewhere_is_left_alone() -> None:
     class Client:
         pass
