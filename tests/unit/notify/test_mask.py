@@ -3,8 +3,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from notify.mask import mask
+from notify.mask import _ASSIGNED, _BEARER, _SAID, _USERINFO, _WHOLE_RE, mask
 
 SECRETS = [
     "AKIAIOSFODNN7EXAMPLE",
@@ -20,6 +22,37 @@ SECRETS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 ]
+
+
+PIECES = st.sampled_from(
+    [
+        *SECRETS,
+        *("password", "PassWd", "PWD", "secret", "api_key", "Access-Key", "signingKey", "Token"),
+        *(
+            "credentials",
+            "ſecret",
+            "toKen",
+            "basıc ",
+            "credentİal",
+            "Bearer ",
+            "BASIC ",
+            "0123456789abcdef==",
+            "hunter2!",
+        ),
+        *("=", ": ", ":", '"', "'", "://", "@", "https", "/", "\n", " ", "İ", "key=1x&", "prose"),
+    ]
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_passing_over_a_pattern_never_changes_what_is_shown(text: str) -> None:
+    tried = text
+    for name, _, pattern in _WHOLE_RE:
+        tried = pattern.sub(f"[{name}]", tried)
+    tried = _USERINFO.sub(r"\1:[password]@", _BEARER.sub(r"\1\2[token]", tried))
+    tried = _SAID.sub(r"\1[secret]", _ASSIGNED.sub(r"\1[secret]", tried))
+    assert mask(text) == tried
 
 
 @pytest.mark.parametrize("secret", SECRETS)
