@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,8 @@ class Sandbox:
     account: str
     state: Path
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False)
+    _session: Any = field(default_factory=boto3.session.Session, compare=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,18 +57,18 @@ class Sandbox:
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client of the account's root user."""
-        if (service, region) not in self._clients:
-            make: Any = boto3.session.Session().client
-            self._clients[service, region] = make(
-                service,
-                region_name=region,
-                endpoint_url=self.endpoint,
-                verify=str(self.authority),
-                aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-                config=Config(retries={"mode": "standard", "max_attempts": 3}),
-            )
-        return self._clients[service, region]
+        with self._making:  # a session makes one client at a time
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.endpoint,
+                    verify=str(self.authority),
+                    aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+                    config=Config(retries={"mode": "standard", "max_attempts": 3}),
+                )
+            return self._clients[service, region]
 
     def inbox(self) -> list[dict[str, Any]]:
         """Every e-mail so far, oldest first."""

@@ -36,7 +36,7 @@ while IFS= read -r -u 63 _codebuild_command; do
 done
 """
 
-_POLL = 0.1
+_POLL_MS = 100
 
 
 class Shell:
@@ -61,6 +61,9 @@ class Shell:
         # Both ends stay open here, so that neither side ever waits for the other to open.
         self._commands = os.open(control / "commands", os.O_RDWR)
         self._results = os.open(control / "results", os.O_RDWR | os.O_NONBLOCK)
+        # Not select(), which takes no descriptor above 1,023.
+        self._answered = select.poll()
+        self._answered.register(self._results, select.POLLIN)
 
     def run(self, command: str, check: Callable[[], None]) -> int:
         """Run a command and give its exit status.
@@ -77,7 +80,7 @@ class Shell:
             check()
             # A shell that ended has written its last result before.
             has_ended = not child.is_running
-            if select.select([self._results], [], [], 0 if has_ended else _POLL)[0]:
+            if self._answered.poll(0 if has_ended else _POLL_MS):
                 status, state = os.read(self._results, 64).decode().split()
                 if state == "ended":
                     # It has let go of its commands; the next one is for its successor.

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from sandbox.cloud import AccessDeniedError, Caller, Scope
 from sandbox.ministack import judge
+from sandbox.ministack.clients import Clients
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +26,7 @@ class MiniStackCloud:
         self.endpoint, self.authority = endpoint, authority
         self._decisions = decisions.open("a", buffering=1)
         self._decisions_lock = threading.Lock()
-        self._clients: dict[tuple[str, ...], Any] = {}
-        self._clients_lock = threading.Lock()
+        self._clients = Clients(endpoint, authority)
 
     def emit(
         self,
@@ -111,7 +109,7 @@ class MiniStackCloud:
     ) -> Any:
         sent = {"aws:SourceArn": source_arn} if source_arn else {}
         keys = self._credentials(scope, role_arn, service_principal, session_name, sent)
-        return self._client(scope, service, keys)
+        return self._clients.get(service, scope.region, keys)
 
     def forward(self, scope: Scope, service: str, caller: Caller) -> Any:
         from ministack.core import iam_evaluator
@@ -120,24 +118,7 @@ class MiniStackCloud:
         if isinstance(found, iam_evaluator.CredentialResolutionError):
             raise AccessDeniedError(caller.arn, "sts:GetCallerIdentity", "*")
         keys = (found.access_key_id, found.secret_access_key, found.session_token)
-        return self._client(scope, service, keys)
-
-    def _client(self, scope: Scope, service: str, keys: tuple[str, str, str | None]) -> Any:
-        key, secret, token = keys
-        wanted = (service, scope.region, key)
-        with self._clients_lock:
-            if wanted not in self._clients:
-                make: Any = boto3.session.Session().client
-                self._clients[wanted] = make(
-                    service,
-                    region_name=scope.region,
-                    endpoint_url=self.endpoint,
-                    verify=str(self.authority),
-                    aws_access_key_id=key,
-                    aws_secret_access_key=secret,
-                    aws_session_token=token,
-                )
-            return self._clients[wanted]
+        return self._clients.get(service, scope.region, keys)
 
     def environment(
         self,

@@ -239,12 +239,14 @@ def a_stage_without_its_approval(live: Live) -> Iterator[None]:
 @contextmanager
 def no_dashboard(live: Live) -> Iterator[None]:
     cloudwatch, name = live.client("cloudwatch"), live.outputs["DashboardUrl"].rsplit("/", 1)[1]
-    body = cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]
+    held = cloudwatch.get_dashboard(DashboardName=name)
+    tags = cloudwatch.list_tags_for_resource(ResourceARN=held["DashboardArn"])["Tags"]
     cloudwatch.delete_dashboards(DashboardNames=[name])
     try:
         yield
     finally:
-        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=body)
+        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=held["DashboardBody"])
+        cloudwatch.tag_resource(ResourceARN=held["DashboardArn"], Tags=tags)
 
 
 def allowed(live: Live) -> None:

@@ -30,6 +30,7 @@ class Local:
     account: str
     region: str = "us-east-1"
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _session: Any = field(default_factory=boto3.session.Session)
 
     def client(self, service: str, region: str | None = None, **credentials: str) -> Any:
         region = region or self.region
@@ -45,8 +46,7 @@ class Local:
         return self._clients[service, region]
 
     def _make(self, service: str, region: str, **credentials: str) -> Any:
-        make: Any = boto3.session.Session().client
-        return make(
+        return self._session.client(
             service,
             region_name=region,
             endpoint_url=self.server.endpoint,
