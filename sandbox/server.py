@@ -25,6 +25,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from sandbox import authority, ministack
+from sandbox.asgi import Inside
 from sandbox.cloud import Scope
 from sandbox.codebuild.resources import resource_types as codebuild_types
 from sandbox.codebuild.service import CodeBuild
@@ -116,10 +117,11 @@ async def serve(settings: Settings) -> None:
     ministack.check_hooks()
 
     processes = Processes()
-    cloud = ministack.MiniStackCloud(endpoint, keys.certificate, state / "decisions.jsonl")
+    loop = asyncio.get_running_loop()
+    inside = Inside(ministack.application, loop)
+    cloud = ministack.MiniStackCloud(endpoint, keys.certificate, state / "decisions.jsonl", inside)
     services = assemble(settings, cloud, processes)
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     if settings.lifeline:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from botocore.awsrequest import AWSResponse
+
 from sandbox.cloud import AccessDeniedError, Caller, Scope
 from sandbox.ministack import judge
 from sandbox.ministack.clients import Clients
@@ -22,11 +24,18 @@ logger = logging.getLogger(__name__)
 class MiniStackCloud:
     """`sandbox.cloud.Cloud` on MiniStack."""
 
-    def __init__(self, endpoint: str, authority: Path, decisions: Path) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        authority: Path,
+        decisions: Path,
+        send: Callable[..., AWSResponse | None],
+    ) -> None:
+        """`send` answers the requests of the clients that are made here; see `Clients`."""
         self.endpoint, self.authority = endpoint, authority
         self._decisions = decisions.open("a", buffering=1)
         self._decisions_lock = threading.Lock()
-        self._clients = Clients(endpoint, authority)
+        self._clients = Clients(endpoint, send)
 
     def emit(
         self,

@@ -183,7 +183,14 @@ def expect_told(world: World, lost: frozenset[Finding]) -> None:
         text = "\n".join(one["body"] for one in letters)
         return letters[-1] if all(arn in text for arn, _, _ in lost) else None
 
+    def remembered() -> bool:
+        key = f"audits/stack/latest-{world.region}.json"
+        body = world.client("s3").get_object(Bucket=bucket(world), Key=key)["Body"].read()
+        return set(json.loads(body)["findings"]) >= {arn for arn, _, _ in lost}
+
     world.audience.letter(world.wait("an e-mail that tells which tags were lost", told, LONG))
+    # It is remembered once it is told; an audit between the two would tell it again.
+    world.wait("the audit's memory of what was told", remembered)
 
 
 def expect_told_once(world: World, lost: frozenset[Finding]) -> None:
