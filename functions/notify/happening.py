@@ -204,6 +204,16 @@ class AlarmEvent:
     def environment(self) -> str | None:
         return dict(self.dimensions).get("EnvironmentName")
 
+    @property
+    def pipeline_that_waits(self) -> str | None:
+        """The pipeline, where this is the alarm on an approval that nobody answers.
+
+        rollback's sweep writes the metric; the template's StuckApprovalAlarm watches it.
+        """
+        if self.metric != "Trellis ApprovalWaitSeconds":
+            return None
+        return dict(self.dimensions).get("pipeline")
+
 
 class Health(StrEnum):
     """Elastic Beanstalk's enhanced health.

@@ -152,6 +152,15 @@ class StageState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingApproval:
+    """An approval that nobody has answered yet."""
+
+    stage: str
+    action: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """What one instance says of itself."""
 

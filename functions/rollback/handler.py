@@ -17,7 +17,7 @@ from rollback.desk import Desk
 from rollback.facts import Deployment
 from rollback.order import BadOrderError, Command, Happened, NotForUsError, Sweep, Watch, read
 from rollback.script import DurableScript, Script
-from rollback.sweep import Swept, sweep
+from rollback.sweep import Swept, measure_approvals, sweep
 from rollback.wiring import open_desk, parse_settings, read_settings
 from rollback.workflow import watch
 from trellis.observability import count, logger, metrics
@@ -51,7 +51,10 @@ def run(script: Script, desk: Desk, event: dict[str, Any]) -> dict[str, Any]:
     order = read(event, now, desk.settings.event_age)
     match order:
         case Sweep():
-            return _answer(script.do("sweep", Swept, lambda: sweep(desk)))
+            swept = script.do("sweep", Swept, lambda: sweep(desk))
+            # Apart and last: deployments are found whether or not this can be measured.
+            script.do("approvals", float, lambda: measure_approvals(desk))
+            return _answer(swept)
         case Command():
             return _answer(obey(script, desk, order))
         case Watch():

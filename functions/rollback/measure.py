@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
     TimeToReadySeconds   from bad to Ready again                     environment
     FailedRollbacks      rollbacks that failed or could not go on    environment
     Decisions            what was decided                            environment, decision, row
+    ApprovalWaitSeconds  how long the oldest open approval waits     pipeline
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ class Measures:
     def failed(self, environment: str) -> None:
         """Count a rollback that failed; an alarm goes off for it."""
         self._emit({"environment": environment}, {"FailedRollbacks": ("Count", 1)})
+
+    def approval_waits(self, pipeline: str, longest: timedelta) -> None:
+        """How long the approval has waited that waits longest, zero where none waits.
+
+        Zero is written too: an alarm must tell an answered approval from a sweep that did not run.
+        """
+        self._emit(
+            {"pipeline": pipeline},
+            {"ApprovalWaitSeconds": ("Seconds", max(0.0, longest.total_seconds()))},
+        )
 
     def took(self, environment: str, name: str, time: timedelta) -> None:
         """How long something took since the deployment was bad."""

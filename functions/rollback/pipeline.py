@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from rollback.calls import RefusedError, call
-from rollback.facts import ActionRun, ActionState, Deployment, Run, StageState, Transition
+from rollback.facts import (
+    ActionRun,
+    ActionState,
+    Deployment,
+    Run,
+    StageState,
+    Transition,
+    WaitingApproval,
+)
 
 _LONGEST_REASON = 300
 _LONGEST_SUMMARY = 512
@@ -199,6 +207,28 @@ class Pipeline:
                     if action["actionTypeId"]["category"] == "Approval":
                         return str(action["name"])
         return None
+
+    def approvals(self) -> list[WaitingApproval]:
+        """The approvals that wait for an answer, in whatever stage; who waits longest comes first.
+
+        Nothing but an open approval has a token, and its last change of status is its beginning.
+        ListActionExecutions would tell too, but not within a bounded number of pages: runs that
+        are superseded before the stage bury what waits in it.
+        https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionExecution.html
+        """
+        state = call(self._client.get_pipeline_state, name=self._name)
+        found = [
+            WaitingApproval(
+                stage=str(stage["stageName"]),
+                action=str(action["actionName"]),
+                since=latest["lastStatusChange"],
+            )
+            for stage in state["stageStates"]
+            for action in stage.get("actionStates") or []
+            for latest in [action.get("latestExecution", {})]
+            if latest.get("token") and latest.get("status") == "InProgress"
+        ]
+        return sorted(found, key=lambda one: one.since)
 
     # Changing ------------------------------------------------------------------------------
 

@@ -1,8 +1,12 @@
-"""The sweep: finds deployments that nobody watches, because events were lost or a watch died."""
+"""The sweep: finds deployments that nobody watches, because events were lost or a watch died.
+
+And it measures what no event tells: how long an approval waits.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rollback.codec import encode
 from rollback.desk import Desk
@@ -30,6 +34,26 @@ def sweep(desk: Desk) -> Swept:
     begun = [_begin(desk, run) for run in _unwatched(desk)]
     taken_over = [_take_over(desk, watch) for watch in _dead(desk)]
     return Swept(begun=tuple(begun), taken_over=tuple(taken_over))
+
+
+def measure_approvals(desk: Desk) -> float:
+    """Write how long the approval that waits longest has waited; answers it, in seconds.
+
+    AWS has no metric for it. A pipeline that cannot be read raises an AwsError and writes nothing:
+    no number is not the number zero, and the alarm stays as it is.
+    """
+    waiting = desk.pipeline.approvals()
+    longest = max((desk.now() - one.since for one in waiting), default=timedelta(0))
+    desk.measures.approval_waits(desk.pipeline.name, longest)
+    for one in waiting:
+        logger.info(
+            "an approval waits",
+            pipeline=desk.pipeline.name,
+            stage=one.stage,
+            action=one.action,
+            since=one.since.isoformat(),
+        )
+    return longest.total_seconds()
 
 
 def _unwatched(desk: Desk) -> list[ActionRun]:

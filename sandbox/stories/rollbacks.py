@@ -254,6 +254,31 @@ def state_of(world: World, environment: str) -> str:
     return str(described["Environments"][0]["Status"])
 
 
+def expect_approval_measured(world: World, since: float) -> None:
+    """Wait until a sweep has written for how long an approval waits."""
+    metric = {
+        "Namespace": "Trellis",
+        "MetricName": "ApprovalWaitSeconds",
+        "Dimensions": [
+            {"Name": "pipeline", "Value": world.outputs["PipelineName"]},
+            {"Name": "service", "Value": "rollback"},
+        ],
+    }
+    query = {
+        "Id": "waited",
+        "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"},
+    }
+
+    def measured() -> float:
+        answer = world.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[query], StartTime=since - 60, EndTime=time.time() + 60
+        )
+        return max(answer["MetricDataResults"][0]["Values"], default=0.0)
+
+    seconds = world.wait("the measure of how long the approval waits", measured)
+    world.audience.happened("metric", Mark.DONE, f"the approval waits for {seconds:.0f} s")
+
+
 def is_open(world: World, environment: str) -> bool:
     """Whether releases may enter the stage of an environment."""
     state = world.client("codepipeline").get_pipeline_state(name=world.outputs["PipelineName"])
@@ -299,10 +324,12 @@ def losing_events(world: World) -> Iterator[None]:
         accident(world, "DELETE", f"{world.region}/faults", {})
 
 
-def sweep(world: World) -> None:
-    """Let the sweep come round, with what its schedule hands over."""
-    # An event might still be on its way to the sweep's eyes for some seconds.
-    time.sleep(10)
+def sweep(world: World, after: float = 10) -> None:
+    """Let the sweep come round, with what its schedule hands over.
+
+    It leaves alone, for `after` seconds, what an event may still tell.
+    """
+    time.sleep(after)
     world.client("lambda").invoke(
         FunctionName=world.outputs["RollbackFunctionAliasArn"],
         InvocationType="Event",

@@ -147,7 +147,7 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
         [beanstalk("Other resource status change"), beanstalk("Health status change", "another")],
     ),
     "AlarmRule": (
-        [alarm("<ProdHealthAlarm>"), alarm("<DevHealthAlarm>")],
+        [alarm("<ProdHealthAlarm>"), alarm("<DevHealthAlarm>"), alarm("<StuckApprovalAlarm>")],
         [alarm("<NotifyDeadLettersAlarm>"), alarm("awseb-e-abcdefghij-stack-AWSEBCloudwatchAlarm")],
     ),
     "OwnEventRule": (

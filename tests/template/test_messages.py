@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from operations.template import Node
+from rollback.measure import SERVICE, Measures
+from sandbox.metrics import Metric, State, judge
 from tests.template.faults import properties, statement, statements, turns_red_when
 from tests.template.rendered import ACCOUNT, REGION, Template, as_list
+from trellis.observability import NAMESPACE
 
 
 def dead_letter_queues(template: Template) -> set[str]:
@@ -218,6 +224,10 @@ def test_no_rule_sends_before_its_queue_admits_it(template: Template) -> None:
             assert all(f"{queue}Policy" in waits for queue in queues), name
 
 
+SILENCE = {"StuckApprovalAlarm": "ignore"}
+"""What alarms make of missing data; the sweep writes its number also where nothing is wrong."""
+
+
 @turns_red_when(
     "an alarm without an action",
     lambda source: properties(source, "ProdHealthAlarm").pop("AlarmActions"),
@@ -232,7 +242,7 @@ def test_alarms_reach_the_topic_directly_and_say_when_they_are_over(template: Te
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == ["<NotificationTopic>"], name
         assert alarm["OKActions"] == ["<NotificationTopic>"], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["TreatMissingData"] == SILENCE.get(name, "notBreaching"), name
         assert "docs/operations.md" in alarm["AlarmDescription"], name
 
 
@@ -248,6 +258,84 @@ def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
         if alarm.get("MetricName") == "Errors"
     }
     assert alarmed == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
+
+
+def _judged(alarm: Node, *waited: timedelta) -> State | None:
+    """The state for what the newest sweeps wrote in one period, or for none of them."""
+    now = 1_800_000_000.0
+    seconds = [one.total_seconds() for one in waited]
+
+    def statistic(metric: Metric, begin: float, end: float) -> float | None:
+        assert metric.statistic == "Maximum"
+        return max(seconds, default=None) if begin <= now - 1 < end else None
+
+    judged = judge(alarm, now, statistic)
+    return judged.state if judged else None
+
+
+@turns_red_when(
+    "an alarm in another unit than its limit",
+    lambda source: properties(source, "StuckApprovalAlarm")["Metrics"][0].update(
+        Expression="waited / 60"
+    ),
+)
+@turns_red_when(
+    "an approval that counts as answered because nobody looked",
+    lambda source: properties(source, "StuckApprovalAlarm").update(TreatMissingData="missing"),
+)
+@turns_red_when(
+    "a limit that nobody can set",
+    lambda source: properties(source, "StuckApprovalAlarm").update(Threshold=24),
+)
+def test_an_approval_that_waits_too_long_sets_off_an_alarm(template: Template) -> None:
+    alarm = template.resolved(ApprovalAlarmHours="20").properties("StuckApprovalAlarm")
+    hours = timedelta(hours=1)
+    assert _judged(alarm, 0 * hours) is State.OK
+    assert _judged(alarm, 19.9 * hours, 19.99 * hours) is State.OK
+    assert _judged(alarm, 19.99 * hours, 20 * hours) is State.ALARM
+    assert _judged(alarm) is None, "nobody looked, and the alarm stays as it is"
+
+
+@turns_red_when(
+    "a metric that the function does not write",
+    lambda source: properties(source, "StuckApprovalAlarm")["Metrics"][1]["MetricStat"][
+        "Metric"
+    ].update(MetricName="ApprovalAge"),
+)
+@turns_red_when(
+    "the approvals of every stack",
+    lambda source: properties(source, "StuckApprovalAlarm")["Metrics"][1]["MetricStat"]["Metric"][
+        "Dimensions"
+    ].pop(0),
+)
+def test_the_alarm_on_approvals_watches_what_the_sweep_writes(template: Template) -> None:
+    written: list[tuple[dict[str, str], str]] = []
+    measures = Measures(
+        lambda dimensions, values: written.extend((dict(dimensions), name) for name in values)
+    )
+    measures.approval_waits("<Pipeline>", timedelta(0))
+    [(dimensions, name)] = written
+    alarm = template.resolved().properties("StuckApprovalAlarm")
+    watched = alarm["Metrics"][1]["MetricStat"]["Metric"]
+    assert (watched["Namespace"], watched["MetricName"]) == (NAMESPACE, name)
+    assert {one["Name"]: one["Value"] for one in watched["Dimensions"]} == {
+        **dimensions,
+        "service": SERVICE,
+    }
+
+
+@turns_red_when(
+    "an approval that is over before it is overdue",
+    lambda source: source["Parameters"]["ApprovalAlarmHours"].update(Default=168),
+)
+def test_an_approval_is_overdue_after_a_night_and_long_before_it_expires(
+    template: Template,
+) -> None:
+    """A question of five o'clock is not overdue at nine the next morning."""
+    given = template.source["Parameters"]
+    overdue = timedelta(hours=given["ApprovalAlarmHours"]["Default"])
+    expires = timedelta(minutes=given["ApprovalTimeoutMinutes"]["Default"])
+    assert timedelta(hours=16) < overdue <= expires / 2
 
 
 @turns_red_when(

@@ -84,6 +84,7 @@ GOOD_AND_BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "CertificateArn": (["", CERTIFICATE], ["example.com", CERTIFICATE.replace("acm", "iam")]),
     "ApprovalTimeoutMinutes": (["5", "10080", "86400"], ["4", "86401", "soon"]),
+    "ApprovalAlarmHours": (["0.1", "24", "1440"], ["0", "0.05", "1441", "a day"]),
     "RollbackHorizonDays": (["7", "90", "730"], ["0", "6", "731"]),
     "LogRetentionDays": (["1", "365"], ["0", "10", "2"]),
     "NotificationRoutes": (

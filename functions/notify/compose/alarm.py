@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from notify import links
 from notify.compose.parts import in_region, place, shown, tier_of
 from notify.happening import AlarmEvent, AlarmState
@@ -17,6 +19,8 @@ _WORDS = {
 
 def alarm_notice(event: AlarmEvent) -> Notice:
     """What an alarm says now, and what it said before."""
+    if event.pipeline_that_waits and event.state is not AlarmState.INSUFFICIENT_DATA:
+        return _overdue(event, event.pipeline_that_waits)
     reason = shown(event.reason)
     is_bad = event.state is AlarmState.ALARM
     return Notice(
@@ -34,6 +38,59 @@ def alarm_notice(event: AlarmEvent) -> Notice:
         incident=_incident(event),
         incident_keys=(event.arn or f"alarm {event.name}",),
     )
+
+
+def _overdue(event: AlarmEvent, pipeline: str) -> Notice:
+    """An approval that nobody answers: something to do, no failure, and nobody's page.
+
+    That it was answered is told by the release itself, so the end of the alarm is a mere note.
+    """
+    region = event.origin.region
+    at = in_region(pipeline, region)
+    is_overdue = event.state is AlarmState.ALARM and not event.suppressed
+    return Notice(
+        severity=_how_overdue(event),
+        state=event.state.value,
+        headline=(
+            f"Your approval is overdue: {at} still waits for it"
+            if event.state is AlarmState.ALARM
+            else f"No approval is overdue in {at}"
+        ),
+        facts=(
+            Fact("Pipeline", pipeline),
+            *_facts(replace(event, metric=None, dimensions=()), shown(event.reason)),
+        ),
+        links=(
+            (
+                Link("pipeline", "The pipeline", links.pipeline(region, pipeline)),
+                *_links(event),
+            )
+            if region
+            else ()
+        ),
+        next_steps=(
+            (
+                "Look at what runs in Test, then approve or reject it in the pipeline: until then "
+                "no later release enters Test.",
+            )
+            if is_overdue
+            else ()
+        ),
+        pipeline=pipeline,
+        region=region,
+        account=event.origin.account,
+        at=event.origin.at,
+    )
+
+
+def _how_overdue(event: AlarmEvent) -> Severity:
+    match event.state:
+        case AlarmState.ALARM if not event.suppressed:
+            return Severity.ACTION
+        case AlarmState.OK if event.previous is not AlarmState.ALARM:
+            return Severity.PROGRESS
+        case _:
+            return Severity.INFO
 
 
 def _severity(event: AlarmEvent) -> Severity:

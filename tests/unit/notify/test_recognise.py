@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notify.compose import compose
 from notify.errors import NotForUsError, UnrecognisedError
 from notify.happening import (
     AlarmEvent,
@@ -23,6 +24,7 @@ from notify.happening import (
     ReleaseEvent,
     State,
 )
+from notify.notice import Severity
 from notify.parcel import is_batch, parcels_in
 from notify.recognise import recognise
 from tests.unit.notify.samples import in_queue, names, over_sns, sample, sns_in_queue
@@ -275,6 +277,29 @@ def test_a_composite_alarm_has_a_rule_and_may_be_held_back() -> None:
     found = alarm(event)
     assert (found.metric, found.dimensions) == ("ALARM(a) OR ALARM(b)", ())
     assert found.suppressed == "Actions suppressed by WaitPeriod"
+
+
+def test_an_approval_that_is_overdue_is_known_by_its_metric_whatever_the_alarm_is_called() -> None:
+    assert alarm(sample("alarm-approval-waits")).pipeline_that_waits == "shop-pipeline-main"
+    assert alarm(sample("alarm-on")).pipeline_that_waits is None
+
+
+@pytest.mark.parametrize(
+    ("name", "previous", "severity"),
+    [
+        ("alarm-approval-waits", "OK", Severity.ACTION),
+        ("alarm-approval-answered", "ALARM", Severity.INFO),
+        ("alarm-approval-answered", "INSUFFICIENT_DATA", Severity.PROGRESS),
+    ],
+)
+def test_an_overdue_approval_is_something_to_do_and_no_incident(
+    name: str, previous: str, severity: Severity
+) -> None:
+    event = sample(name)
+    event["detail"]["previousState"]["value"] = previous
+    notice = compose(recognise(event))
+    assert (notice.severity, notice.incident, notice.failure_reason) == (severity, None, None)
+    assert notice.links[0].key == "pipeline"
 
 
 @pytest.mark.parametrize("missing", ["previousState", "configuration"])

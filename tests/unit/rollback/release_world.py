@@ -302,7 +302,11 @@ class World:
         if not waits:
             execution.status = "Failed" if status == "Failed" else "Succeeded"
         elif execution.kind == "STANDARD":
-            self.approval = {"execution": execution.id, "token": self.id("token")}
+            self.approval = {
+                "execution": execution.id,
+                "token": self.id("token"),
+                "since": self.clock.now(),
+            }
         self._event(action, state)
 
     def is_bad(self, environment: Environment, instance: Instance) -> bool:
@@ -523,6 +527,10 @@ def _get_pipeline(world: World, name: str) -> Any:
     return {"pipeline": {"stages": stages}}
 
 
+def _open_approval(waits: dict[str, Any]) -> dict[str, Any]:
+    return {"token": waits["token"], "status": "InProgress", "lastStatusChange": waits["since"]}
+
+
 def _get_pipeline_state(world: World, name: str) -> Any:
     stages = []
     for stage in ENVIRONMENTS:
@@ -549,7 +557,7 @@ def _get_pipeline_state(world: World, name: str) -> Any:
             states.append(
                 {
                     "actionName": "Approve",
-                    **({"latestExecution": {"token": waits["token"]}} if waits else {}),
+                    **({"latestExecution": _open_approval(waits)} if waits else {}),
                 }
             )
         stages.append(

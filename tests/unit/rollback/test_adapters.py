@@ -212,6 +212,48 @@ def test_reads_a_stage_with_its_approval_and_its_transition(stubbed: Stubbed) ->
     assert (stage.transition.is_enabled, stage.transition.reason) == (False, "why")
 
 
+def test_reads_every_approval_that_waits_whoever_waits_longest_first(stubbed: Stubbed) -> None:
+    """An action that runs has no token; an approval that was answered has none any more."""
+    client, stub = stubbed("codepipeline")
+
+    def state(name: str, **latest: Any) -> dict[str, Any]:
+        return {"actionName": name, "latestExecution": latest}
+
+    stub.add_response(
+        "get_pipeline_state",
+        {
+            "stageStates": [
+                {"stageName": "Source", "actionStates": [{"actionName": "Source"}]},
+                {"stageName": "Empty"},
+                {
+                    "stageName": "DeployToTest",
+                    "actionStates": [
+                        state("Deploy", status="InProgress", lastStatusChange=AT),
+                        state("Approve", status="InProgress", lastStatusChange=AT, token=ID),
+                        state("Second", status="Succeeded", lastStatusChange=AT, token=ID),
+                    ],
+                },
+                {
+                    "stageName": "Extra",
+                    "actionStates": [
+                        state(
+                            "Ask",
+                            status="InProgress",
+                            lastStatusChange=AT - timedelta(hours=3),
+                            token=OTHER,
+                        )
+                    ],
+                },
+            ]
+        },
+        {"name": "pipe"},
+    )
+    assert [(one.stage, one.action) for one in pipeline(client).approvals()] == [
+        ("Extra", "Ask"),
+        ("DeployToTest", "Approve"),
+    ]
+
+
 def test_a_stage_that_is_not_there_is_named(stubbed: Stubbed) -> None:
     client, stub = stubbed("codepipeline")
     stub.add_response("get_pipeline_state", {"stageStates": []}, {"name": "pipe"})

@@ -383,6 +383,53 @@ def test_the_sweep_takes_a_dead_watch_over_and_no_living_one() -> None:
     assert len(world.acts) == 1
 
 
+def approval_waits(world: World) -> list[float]:
+    """What the sweeps measured, in seconds, in their order."""
+    found = []
+    for dimensions, values in world.measured:
+        if "ApprovalWaitSeconds" in values:
+            assert dimensions == {"pipeline": "bakery-pipeline-demo"}
+            unit, seconds = values["ApprovalWaitSeconds"]
+            assert unit == "Seconds"
+            found.append(seconds)
+    return found
+
+
+def test_each_sweep_measures_how_long_an_approval_waits_until_it_is_answered() -> None:
+    world = World()
+    world.invoke({"sweep": {}})
+    world.release(Release("v1"), stage="DeployToTest")
+    world.play()
+    assert world.approval
+    world.clock.at = world.approval["since"] + timedelta(hours=25)
+    world.invoke({"sweep": {}})
+    world.approval = None
+    world.invoke({"sweep": {}})
+    assert approval_waits(world) == [0, timedelta(hours=25).total_seconds(), 0]
+
+
+def test_a_pipeline_that_cannot_be_read_measures_nothing_and_fails_loudly() -> None:
+    """The deployments are swept all the same."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2", fails=True))
+    world.fault = lambda _, call: "denied" if call[1] == "get_pipeline_state" else None
+    world.clock.at += timedelta(minutes=1)
+    ended = world.invoke({"sweep": {}}).ended
+    assert ended == "failed"
+    assert approval_waits(world) == []
+    assert [one for one in world.invocations if "watch" in one]
+
+
+def test_measuring_is_tried_again_where_nobody_answers() -> None:
+    world = World()
+    tries = iter(["timeout before", "throttle"])
+    world.fault = lambda _, call: next(tries, None) if call[1] == "get_pipeline_state" else None
+    world.invoke({"sweep": {}})
+    world.play(timedelta(minutes=5))
+    assert approval_waits(world) == [0]
+
+
 def test_replayed_and_old_events_are_refused() -> None:
     world = World()
     world.release(Release("v1"))
