@@ -169,6 +169,7 @@ def assemble(
     ministack.keep_sessions_from_many_threads()
     ministack.judge_log_streams()
     ministack.judge_reads_of_tags()
+    ministack.remember_policies()
     ministack.record_decisions(cloud)
     ministack.name_resources_by_region()
     behaviours = ministack.Behaviours(

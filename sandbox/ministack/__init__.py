@@ -23,6 +23,7 @@ from sandbox.ministack.services import (
     judge_reads_of_tags,
     keep_sessions_from_many_threads,
     record_decisions,
+    remember_policies,
     serve_service,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "name_resources_by_region",
     "offer_resource_type",
     "record_decisions",
+    "remember_policies",
     "serve_service",
     "settings",
 ]

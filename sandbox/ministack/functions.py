@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,8 @@ class Functions:
         function = _function(record, config)
         trace = lambda_svc._xray_trace_id_for_invocation(config)
         variables = {"_X_AMZN_TRACE_ID": trace} if trace else {}
-        key = hashlib.sha256(repr((scope, function, sorted(credentials.items()))).encode())
         reply = self._pool.run(
-            key.hexdigest(),
+            _key(scope, function, credentials),
             lambda: Worker(
                 function,
                 scope.region,
@@ -391,6 +391,15 @@ def _complete(name: str, properties: Mapping[str, Any]) -> None:
             config[kept] = properties[given]
         else:
             config.pop(kept, None)
+
+
+def _key(scope: Scope, function: Function, credentials: Mapping[str, str]) -> str:
+    """What an execution environment may be used for again: the same code, as the same role."""
+    named = replace(function, code=b"", layers=())
+    digest = hashlib.sha256(repr((scope, named, sorted(credentials.items()))).encode())
+    for archive in (function.code, *function.layers):
+        digest.update(hashlib.sha256(archive).digest())
+    return digest.hexdigest()
 
 
 def _function(record: Mapping[str, Any], config: Mapping[str, Any]) -> Function:

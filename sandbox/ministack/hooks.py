@@ -27,6 +27,7 @@ HOOKS = (
     "core.iam_evaluator.evaluate",
     "core.iam_evaluator.evaluate_resource_policy",
     "core.iam_evaluator.is_root_access_key",
+    "core.iam_evaluator.parse_policy_document",
     "core.iam_evaluator.pin_request_origin",
     "core.iam_evaluator.request_caller_arn",
     "core.iam_evaluator.resolve_credential",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -176,6 +177,25 @@ def keep_sessions_from_many_threads() -> None:
                 sts._sessions.pop(key, None)
 
     sts._evict_expired_sessions = drop_expired
+
+
+def remember_policies() -> None:
+    """Read each policy's text once: every request is judged by all of its role's, twice and more.
+
+    Nothing that judges changes what it has read.
+    """
+    from ministack.core import iam_evaluator
+
+    read = iam_evaluator.parse_policy_document
+
+    @functools.lru_cache(maxsize=1024)
+    def read_text(document: str) -> Any:
+        return read(document)
+
+    def parse(document: Any) -> Any:
+        return read_text(document) if isinstance(document, str) else read(document)
+
+    iam_evaluator.parse_policy_document = parse
 
 
 def record_decisions(cloud: MiniStackCloud) -> None:
