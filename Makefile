@@ -118,14 +118,27 @@ template: setup
 	@$(DEV)/bin/cfn-lint --template template.yaml </dev/null && echo "cfn-lint: clean"
 	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
 
-test: check $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes after set-up
+# The stories of rollbacks mostly wait, and so run beside everything else. Style, types and the
+# template's linters come first in `make check`; here they are among the tests, or run beside them.
+PYTEST = $(DEV)/bin/python -m pytest -q --junitxml=.cache/results/$(1).xml
+STORIES := tests/sandbox/test_rollback_stories.py
+SCANNERS := tests/template/test_scanners.py
+
+test: lint $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes after set-up
 	@rm -rf .cache/results && mkdir -p .cache/results
 	@$(DEV)/bin/sam build >.cache/sam-build.log 2>&1 || { tail -n 5 .cache/sam-build.log; exit 1; }
 	@export TRELLIS_BUILT=1; began=$$SECONDS; status=0; \
+	echo "types, and the stories of rollbacks in a sandbox, beside all that follows"; \
+	$(MAKE) types >.cache/types.log 2>&1 & types=$$!; \
+	$(call PYTEST,stories) --durations=5 $(STORIES) $(ARGS) >.cache/stories.log 2>&1 & stories=$$!; \
+	trap 'kill $$types $$stories 2>/dev/null || true' EXIT; \
 	echo "tests without a sandbox, two at a time"; \
-	$(DEV)/bin/python -m pytest -q -n 2 --dist worksteal --durations=5 --junitxml=.cache/results/without.xml tests/unit tests/template $(ARGS) || status=$$?; \
-	echo "($$((SECONDS - began)) s) tests of what sam build makes and in sandboxes, three files at a time"; began=$$SECONDS; \
-	$(DEV)/bin/python -m pytest -q -n 3 --dist loadfile --durations=10 --junitxml=.cache/results/within.xml tests/contract tests/sandbox $(ARGS) || status=$$?; \
+	$(call PYTEST,without) -n 2 --dist worksteal --durations=5 tests/unit tests/template --ignore=$(SCANNERS) $(ARGS) || status=$$?; \
+	wait $$types || status=$$?; cat .cache/types.log; \
+	echo "($$((SECONDS - began)) s) tests of what sam build makes, of scanners, and in sandboxes, two files at a time"; \
+	$(call PYTEST,within) -n 2 --dist loadfile --durations=10 tests/contract tests/sandbox $(SCANNERS) --ignore=$(STORIES) $(ARGS) || status=$$?; \
+	echo "($$((SECONDS - began)) s) the stories of rollbacks"; \
+	wait $$stories || status=$$?; cat .cache/stories.log; \
 	echo "($$((SECONDS - began)) s) all together:"; \
 	$(DEV)/bin/python -m tests.total .cache/results && exit $$status
 

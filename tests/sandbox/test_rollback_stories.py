@@ -34,6 +34,7 @@ LANES: dict[tuple[str, str | None], tuple[str, ...]] = {
         "human_stop",
         "newer_inbound",
         "missing_metrics",
+        "by_hand",
     ),
     ("us-west-2", None): (
         "bad_deploy",
@@ -43,13 +44,13 @@ LANES: dict[tuple[str, str | None], tuple[str, ...]] = {
         "observe",
         "hold_marker",
         "platform_update",
+        "lost_events",
     ),
     ("us-east-1", SECOND): (
         "rollback_itself_fails",
         "bundle_gone",
         "old_artifact_expired",
         "outdated_target",
-        "by_hand",
         "not_ready",
     ),
     ("us-west-2", SECOND): (
@@ -59,7 +60,6 @@ LANES: dict[tuple[str, str | None], tuple[str, ...]] = {
         "loop",
         "retried_stage",
         "cap",
-        "lost_events",
     ),
 }
 NAMES = [name for names in LANES.values() for name in names]
