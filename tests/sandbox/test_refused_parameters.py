@@ -57,9 +57,17 @@ def _is_explained(parameter: Node, value: str, said: str) -> bool:
     """
     if "AllowedValues" in parameter:
         return all(str(allowed) in said for allowed in parameter["AllowedValues"])
-    if parameter["Type"] == "Number" and not value.lstrip("-").isdigit():
+    if parameter["Type"] == "Number" and not _is_number(value):
         return "not a valid Number" in said
     return " ".join(parameter["ConstraintDescription"].split()) in said
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.sandbox
