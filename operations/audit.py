@@ -64,6 +64,16 @@ class FolderStore:
         path = self._path(key)
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    def read_marked(self, key: str) -> tuple[str, str] | None:
+        text = self.read(key)
+        return None if text is None else (text, text)
+
+    def replace(self, key: str, text: str, mark: str | None) -> bool:
+        if self.read(key) != mark:
+            return False
+        self.write(key, [text], "application/json")
+        return True
+
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
 

@@ -52,6 +52,16 @@ class Office:
     """This invocation."""
 
 
-def memory_of(office: Office, scope: str, regions: Sequence[str]) -> Memory | None:
-    text = office.store.read(memory_key(scope, regions))
-    return None if text is None else Memory.from_text(text)
+def memory_of(
+    office: Office, scope: str, regions: Sequence[str]
+) -> tuple[Memory | None, str | None]:
+    """What is remembered of a scope, with the mark that `keep_memory` wants."""
+    marked = office.store.read_marked(memory_key(scope, regions))
+    return (None, None) if marked is None else (Memory.from_text(marked[0]), marked[1])
+
+
+def keep_memory(
+    office: Office, scope: str, regions: Sequence[str], memory: Memory, mark: str | None
+) -> bool:
+    """Remember; False when another audit or look has remembered something since `mark`."""
+    return office.store.replace(memory_key(scope, regions), memory.to_text(), mark)

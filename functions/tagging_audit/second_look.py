@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tagging_audit.inventory.take import Order, Take
 from tagging_audit.judging import Settings
-from tagging_audit.office import NotAllowedError, Office, memory_of
+from tagging_audit.office import NotAllowedError, Office, keep_memory, memory_of
 from tagging_audit.report.build import Key, Row, row
 from tagging_audit.resource import Source
 from tagging_audit.scope import RemedyMode, ScopeKind
-from tagging_audit.store import Memory, memory_key
+from tagging_audit.store import Memory
 from tagging_audit.telling import change_event
 from trellis.events import Verdict
 from trellis.ledger import Ledger, Message, Progress, about_happening
@@ -38,11 +38,11 @@ def look_again(office: Office) -> dict[str, Any]:
     if not due:
         return {"outcome": "nothing to look at yet"}
     newest = {one.arn: one for one in sorted(due, key=lambda one: (one.order, one.due))}
-    memory = memory_of(office, scope, (office.config.region,))
+    memory, mark = memory_of(office, scope, (office.config.region,))
     rows = _looked_at(newest, memory, office)
     new, resolved = _changed(newest, rows, memory)
     if new or resolved:
-        _tell_changes(due, rows, new, resolved, memory, office)
+        _tell_changes(due, rows, new, resolved, memory, mark, now, office)
     for look in due:
         ledger.end_look(look)
     logger.info("looked again", resources=len(newest), new=len(new), mended=len(resolved))
@@ -152,9 +152,14 @@ def _tell_changes(
     new: Sequence[Key],
     resolved: Sequence[Key],
     memory: Memory | None,
+    mark: str | None,
+    looked: datetime,
     office: Office,
 ) -> None:
-    """Publish what changed, once, and remember it for the next audit."""
+    """Publish what changed, once, and remember it for the next audit.
+
+    `mark` is the memory's, and `looked` the time from which on the tags were read.
+    """
     ledger, config, now = _ledger(office), office.config, office.now()
     said = "\n".join(
         ["+".join(key) for key in (*new, *resolved)]
@@ -173,24 +178,29 @@ def _tell_changes(
         now,
     )
     if message.progress is not Progress.SENT:
-        after = _remembering(rows, memory, now, office)
+        after = _remembering(rows, memory, looked, office)
         if office.bus is not None:
             office.bus.publish(change_event(rows, new, resolved, after, fact, office))
         count("NewTagFindings", len(new))
-        key = memory_key(config.scope.value, (config.region,))
-        office.store.write(key, [after.to_text()], "application/json")
+        scope, regions = config.scope.value, (config.region,)
+        while not keep_memory(office, scope, regions, after, mark):
+            memory, mark = memory_of(office, scope, regions)
+            after = _remembering(rows, memory, looked, office)
         ledger.end_message(replace(message, progress=Progress.SENT), now)
 
 
 def _remembering(
-    rows: Mapping[str, Row | None], memory: Memory | None, now: datetime, office: Office
+    rows: Mapping[str, Row | None], memory: Memory | None, looked: datetime, office: Office
 ) -> Memory:
-    """The memory of the last audit, with what was looked at again as it is now."""
-    memory = memory or Memory(audit_id=f"{now:%Y%m%dT%H%M%SZ}-look-{office.new_id()}", at=now)
-    findings, counts = dict(memory.findings), dict(memory.counts)
+    """The memory of the last audit, with what was looked at again as it was found."""
+    if memory is None:
+        audit_id = f"{looked:%Y%m%dT%H%M%SZ}-look-{office.new_id()}"
+        memory = Memory(audit_id=audit_id, at=looked, began=datetime.min.replace(tzinfo=UTC))
+    findings, counts, when = dict(memory.findings), dict(memory.counts), dict(memory.looked)
     for arn, one in rows.items():
         if one is not None and one.verdict is Verdict.UNKNOWN:
             continue
+        when[arn] = looked
         was = Verdict.NON_COMPLIANT if arn in findings else Verdict.COMPLIANT
         if counts.get(was.value):
             counts[was.value] -= 1
@@ -200,4 +210,4 @@ def _remembering(
             findings[arn] = [(each.tag, each.problem.value) for each in one.findings]
         else:
             findings.pop(arn, None)
-    return replace(memory, findings=findings, counts=counts)
+    return replace(memory, findings=findings, counts=counts, looked=when)

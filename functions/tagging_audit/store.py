@@ -14,6 +14,9 @@ from trellis.errors import TrellisError
 
 _SCHEMA = 1
 _MISSING = ("NoSuchKey", "404")
+_OVERTAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409")
+"""How S3 says that an object is not any more what it was when it was read:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
 class StoreError(TrellisError):
@@ -28,6 +31,15 @@ class Store(Protocol):
 
     def read(self, key: str) -> str | None:
         """The text that was kept, if any."""
+
+    def read_marked(self, key: str) -> tuple[str, str] | None:
+        """A text with a mark of what was kept, for `replace`."""
+
+    def replace(self, key: str, text: str, mark: str | None) -> bool:
+        """Keep a JSON text where what stands there still has that mark (None: nothing stands).
+
+        False when somebody else has kept another meanwhile; then nothing is changed.
+        """
 
     def delete(self, key: str) -> None:
         """Forget a text; nothing happens where none stands."""
@@ -47,14 +59,28 @@ class BucketStore:
             self._call("put_object", Key=key, Body=body, ContentType=content_type)
 
     def read(self, key: str) -> str | None:
+        marked = self.read_marked(key)
+        return None if marked is None else marked[0]
+
+    def read_marked(self, key: str) -> tuple[str, str] | None:
         try:
             answer = self._call("get_object", Key=key)
         except CallError as err:
             if err.code in _MISSING:
                 return None
             raise
-        text: str = answer["Body"].read().decode()
-        return text
+        return answer["Body"].read().decode(), answer["ETag"]
+
+    def replace(self, key: str, text: str, mark: str | None) -> bool:
+        unless = {"IfNoneMatch": "*"} if mark is None else {"IfMatch": mark}
+        written = {"Key": key, "Body": text.encode(), "ContentType": "application/json"}
+        try:
+            self._call("put_object", **written, **unless)
+        except CallError as err:
+            if err.code in _OVERTAKEN:
+                return False
+            raise
+        return True
 
     def delete(self, key: str) -> None:
         self._call("delete_object", Key=key)
@@ -69,12 +95,20 @@ class Memory:
 
     audit_id: str
     at: datetime
+    began: datetime
+    """When that audit began to read; an audit that began earlier knows nothing newer."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Resources by verdict."""
     findings: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     """By ARN: each tag that is wrong, and its problem."""
     ours: frozenset[str] = frozenset()
     """The ARNs that belong to this stack, where its own resources were audited."""
+    looked: Mapping[str, datetime] = field(default_factory=dict)
+    """When each was looked at since that audit began: what is known of it is as new as that."""
+
+    def newer_than(self, began: datetime) -> frozenset[str]:
+        """The ARNs of which more is known here than an audit can know that began then."""
+        return frozenset(arn for arn, at in self.looked.items() if at > began)
 
     def to_text(self) -> str:
         return json.dumps(
@@ -82,9 +116,11 @@ class Memory:
                 "schema": _SCHEMA,
                 "audit-id": self.audit_id,
                 "at": self.at.isoformat(),
+                "began": self.began.isoformat(),
                 "counts": dict(self.counts),
                 "findings": {arn: [list(one) for one in its] for arn, its in self.findings.items()},
                 "ours": sorted(self.ours),
+                "looked": {arn: at.isoformat() for arn, at in self.looked.items()},
             },
             separators=(",", ":"),
         )
@@ -94,15 +130,20 @@ class Memory:
         """Raises StoreError for what a newer Trellis wrote."""
         written = json.loads(text)
         _check(written, "the memory of the last audit")
+        at = datetime.fromisoformat(written["at"])
         return cls(
             audit_id=written["audit-id"],
-            at=datetime.fromisoformat(written["at"]),
+            at=at,
+            began=datetime.fromisoformat(written["began"]) if "began" in written else at,
             counts=written["counts"],
             findings={
                 arn: [(tag, problem) for tag, problem in its]
                 for arn, its in written["findings"].items()
             },
             ours=frozenset(written["ours"]),
+            looked={
+                arn: datetime.fromisoformat(when) for arn, when in written.get("looked", {}).items()
+            },
         )
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from tagging_audit.command import Audit, Trigger
 from tagging_audit.inventory.take import Order, Take
 from tagging_audit.judging import Settings
-from tagging_audit.office import NotAllowedError, Office, memory_of
+from tagging_audit.office import NotAllowedError, Office, keep_memory, memory_of
 from tagging_audit.remedy import apply, keys_of, plan
 from tagging_audit.report import as_csv, as_json
 from tagging_audit.report.build import (
     Change,
+    Difference,
     Report,
     Row,
     compare,
@@ -29,10 +30,10 @@ from tagging_audit.scope import RemedyMode, ScopeKind
 from tagging_audit.second_look import await_look
 from tagging_audit.store import (
     Memory,
+    StoreError,
     checkpoint_from,
     checkpoint_key,
     checkpoint_text,
-    memory_key,
     report_folder,
 )
 from tagging_audit.telling import summary, tell
@@ -40,6 +41,8 @@ from trellis.observability import count, logger
 
 _MOST_ROUNDS = 20
 """How often an audit goes on before it says what it did not reach."""
+_MOST_TRIES = 5
+"""How often it is compared anew because others have ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +147,7 @@ def go_on(audit_id: str, office: Office) -> dict[str, Any]:
 
 def _finish(job: Job, take: Take, office: Office, began: datetime) -> tuple[Report, dict[str, Any]]:
     report, ours = _report(job, take, office, began)
-    _keep(report, ours, office)
+    report = _kept(report, job, ours, office)
     tell(report, office)
     _see_to_fresh(report, office)
     if job.rounds > 1:
@@ -214,8 +217,6 @@ def _report(
         changes = apply(office.aws, changes, ours, office.config.region)
         rows = [_after(one, changes, ours, settings) for one in rows]
     rows += unread_rows(union, office.config.account)
-    memory = memory_of(office, job.scope.value, job.regions)
-    unread = {(kind, one.region) for one in union.troubles for kind in one.types}
     return Report(
         audit_id=job.audit_id,
         scope=job.scope.value,
@@ -229,12 +230,6 @@ def _report(
         coverage=coverage(union, rows, is_account=job.scope is ScopeKind.ACCOUNT),
         troubles=tuple(union.troubles),
         notes=notes(union, office.policy, now),
-        difference=compare(
-            rows,
-            memory.findings if memory else None,
-            memory.audit_id if memory else None,
-            unread,
-        ),
         remedy=job.remedy.value,
         changes=changes,
         seconds=job.seconds + (now - began).total_seconds(),
@@ -255,8 +250,50 @@ def _after(
     return replace(row(mended, settings), remedied=added)
 
 
-def _keep(report: Report, ours: Mapping[str, Resource], office: Office) -> None:
-    """Write the three reports, and what the next audit compares with."""
+def _kept(report: Report, job: Job, ours: Mapping[str, Resource], office: Office) -> Report:
+    """Write the three reports, and what the next audit compares with; the report as it was kept.
+
+    Another audit, or a look, may end meanwhile: then it is all compared anew with what that one
+    remembered, so that nothing is told by both.
+    """
+    for _ in range(_MOST_TRIES):
+        memory, mark = memory_of(office, report.scope, report.regions)
+        if memory is not None and memory.began > job.began:
+            # A later audit has ended first: it has told what these older facts could tell.
+            report = replace(report, difference=Difference(memory.audit_id))
+            _write(report, office)
+            return report
+        newer = memory.newer_than(job.began) if memory else frozenset()
+        report = replace(report, difference=_difference(report, memory, newer))
+        _write(report, office)
+        after = Memory(
+            audit_id=report.audit_id,
+            at=report.at,
+            began=job.began,
+            counts={verdict.value: number for verdict, number in report.counts.items()},
+            findings=remembered(report.rows, memory.findings if memory else None, newer),
+            ours=frozenset(ours),
+            looked={arn: memory.looked[arn] for arn in newer} if memory else {},
+        )
+        if keep_memory(office, report.scope, report.regions, after, mark):
+            return report
+    raise StoreError(
+        f"the memory of the last audit was changed by others {_MOST_TRIES} times while this one "
+        "ended: run fewer audits at once"
+    )
+
+
+def _difference(report: Report, memory: Memory | None, newer: frozenset[str]) -> Difference:
+    return compare(
+        report.rows,
+        memory.findings if memory else None,
+        memory.audit_id if memory else None,
+        {(kind, one.region) for one in report.troubles for kind in one.types},
+        newer,
+    )
+
+
+def _write(report: Report, office: Office) -> None:
     from tagging_audit.report import as_html
 
     folder = report_folder(report.scope, report.audit_id, report.at)
@@ -264,16 +301,6 @@ def _keep(report: Report, ours: Mapping[str, Resource], office: Office) -> None:
     store.write(f"{folder}/report.json", as_json.pieces(report), "application/json")
     store.write(f"{folder}/report.csv", as_csv.pieces(report), "text/csv; charset=utf-8")
     store.write(f"{folder}/report.html", [as_html.page(report)], "text/html; charset=utf-8")
-    previous = memory_of(office, report.scope, report.regions)
-    memory = Memory(
-        audit_id=report.audit_id,
-        at=report.at,
-        counts={verdict.value: number for verdict, number in report.counts.items()},
-        findings=remembered(report.rows, previous.findings if previous else None),
-        ours=frozenset(ours),
-    )
-    key = memory_key(report.scope, report.regions)
-    store.write(key, [memory.to_text()], "application/json")
 
 
 def _see_to_fresh(report: Report, office: Office) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -241,12 +241,14 @@ def compare(
     rows: Iterable[Row],
     previous: Mapping[str, Sequence[tuple[str, str]]] | None,
     since: str | None,
-    unread: set[tuple[str, str]],
+    unread: Set[tuple[str, str]],
+    newer: Set[str] = frozenset(),
 ) -> Difference:
     """What changed since the last audit, whose findings `previous` has by ARN.
 
     What is unknown now is neither new nor mended. `unread` are the types and Regions of which some
-    resources may be unseen: what is not there any more may just not have been read.
+    resources may be unseen: what is not there any more may just not have been read. `newer` are
+    the ARNs of which `previous` knows more than these rows: they have been told of.
     """
     if previous is None:
         return Difference()
@@ -258,6 +260,8 @@ def compare(
     before = {(arn, tag, problem) for arn, found in previous.items() for tag, problem in found}
 
     def is_settled(arn: str) -> bool:
+        if arn in newer:
+            return False
         if arn in known:
             return known[arn] is not Verdict.UNKNOWN
         return not any(
@@ -266,17 +270,27 @@ def compare(
 
     return Difference(
         since,
-        new=tuple(sorted(now - before)),
+        new=tuple(sorted(key for key in now - before if key[0] not in newer)),
         resolved=tuple(sorted(key for key in before - now if is_settled(key[0]))),
     )
 
 
 def remembered(
-    rows: Iterable[Row], previous: Mapping[str, Sequence[tuple[str, str]]] | None
+    rows: Iterable[Row],
+    previous: Mapping[str, Sequence[tuple[str, str]]] | None,
+    newer: Set[str] = frozenset(),
 ) -> dict[str, list[tuple[str, str]]]:
-    """The findings that the next audit compares with: these, and those of what is unknown now."""
+    """The findings that the next audit compares with.
+
+    They are these, and those that `previous` has of what is unknown now or of which it is `newer`.
+    """
     kept: dict[str, list[tuple[str, str]]] = {}
+    for arn in newer:
+        if previous and arn in previous:
+            kept[arn] = [(tag, problem) for tag, problem in previous[arn]]
     for one in rows:
+        if one.arn in newer:
+            continue
         if one.verdict is Verdict.UNKNOWN:
             if previous and one.arn in previous:
                 kept[one.arn] = [(tag, problem) for tag, problem in previous[one.arn]]

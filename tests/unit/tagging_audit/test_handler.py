@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,12 @@ import pytest
 
 from tagging_audit import handler, wiring
 from tagging_audit.command import CommandError
+from tagging_audit.inventory.aws import Aws
 from tagging_audit.office import NotAllowedError
+from tagging_audit.pace import Paces
+from tagging_audit.store import BucketStore, Memory, StoreError
 from tests.unit.tagging_audit.conftest import client, clients
-from tests.unit.tagging_audit.gate import Gate
+from tests.unit.tagging_audit.gate import Answer, Gate, Request
 from tests.unit.tagging_audit.samples import ACCOUNT, GOOD, arn
 from tests.unit.tagging_audit.test_remedy import ALL, empty
 from tests.unit.tagging_audit.test_stack_inventory import answer, listed
@@ -535,6 +539,98 @@ def test_the_same_break_is_told_again_after_it_was_mended(world: World) -> None:
         invoke(in_queue(tag_change("orders", GOOD, "Owner", version=version + 1)))
         after_the_grace(world)
     assert [one["new-findings"] for one in world.told()[1:]] == [1, 0, 1, 0]
+
+
+def once(world: World, method: str, meanwhile: Callable[[], Any], answer: Answer | None) -> None:
+    """Let something happen just before the memory of the last audit is next read or written."""
+    done: list[bool] = []
+
+    def rule(request: Request) -> Answer | None:
+        if done or not (request.operation.startswith(method) and "latest-" in request.operation):
+            return None
+        done.append(True)
+        meanwhile()
+        return answer
+
+    world.moto.rules.append(rule)
+
+
+OVERTAKEN = (412, "<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>")
+"""S3's answer to IfMatch; moto overlooks it."""
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"), [("GET", None), ("PUT", OVERTAKEN)], ids=["reads", "writes"]
+)
+def test_an_audit_does_not_undo_a_look_that_ended_before_it(
+    method: str, answer: Answer | None, world: World
+) -> None:
+    queue("orders", GOOD)
+    invoke({})
+
+    def lose_a_tag() -> None:
+        retag("orders", {}, "Owner")
+        invoke(in_queue(tag_change("orders", {}, "Owner")))
+        after_the_grace(world)
+
+    world.later(minutes=1)
+    once(world, method, lose_a_tag, answer)
+    overtaken = invoke({})
+    assert (overtaken["new-findings"], overtaken["resolved-findings"]) == (0, 0)
+    assert [one["trigger"] for one in world.told()] == ["manual", "tag-change", "manual"]
+
+    world.later(minutes=1)
+    found = invoke({})
+    assert (found["findings"], found["new-findings"], found["resolved-findings"]) == (1, 0, 0)
+
+
+def test_an_audit_does_not_undo_one_that_began_later_and_ended_first(world: World) -> None:
+    queue("orders", GOOD)
+    invoke({})
+
+    def audit_after_a_loss() -> None:
+        world.later(seconds=5)
+        retag("orders", {}, "Owner")
+        assert invoke({})["new-findings"] == 1
+
+    world.later(minutes=1)
+    once(world, "GET", audit_after_a_loss, None)
+    overtaken = invoke({})
+    assert (overtaken["new-findings"], overtaken["resolved-findings"]) == (0, 0)
+
+    world.later(minutes=1)
+    found = invoke({})
+    assert (found["findings"], found["new-findings"], found["resolved-findings"]) == (1, 0, 0)
+
+
+def test_an_audit_that_is_overtaken_again_and_again_says_so(world: World) -> None:
+    world.moto.rules.append(
+        lambda request: (
+            OVERTAKEN
+            if request.operation.startswith("PUT /") and "latest-" in request.operation
+            else None
+        )
+    )
+    with pytest.raises(StoreError, match="changed by others 5 times"):
+        invoke({})
+    assert world.told() == []
+
+
+def test_what_an_earlier_version_remembered_is_understood() -> None:
+    at = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    memory = Memory(audit_id="a", at=at, began=at, looked={"arn": at})
+    written = json.loads(memory.to_text())
+    assert Memory.from_text(memory.to_text()) == memory
+    del written["began"], written["looked"]
+    assert Memory.from_text(json.dumps(written)) == replace(memory, looked={})
+
+
+def test_the_first_memory_is_written_by_one_alone(world: World) -> None:
+    store = BucketStore(Aws(Paces(time.monotonic, time.sleep), clients), "us-east-1", BUCKET)
+    assert store.read_marked("audits/first.json") is None
+    assert store.replace("audits/first.json", "1", None)
+    assert not store.replace("audits/first.json", "2", None)
+    assert store.read("audits/first.json") == "1"
 
 
 def test_what_is_mended_within_its_grace_is_never_told(world: World) -> None:
