@@ -162,9 +162,12 @@ delete: setup ## Empty and delete the deletable form: PLACE=us-east-1 YES=1
 # ---------------------------------------------------------------- measure it
 $(eval $(call environment,$(V)/c7n,c7n,the peer of the tagging audit))
 
-.PHONY: bench budgets measure-live
+.PHONY: bench bench-audit budgets measure-live
 bench: setup $(V)/c7n/.ready ## Measure beside the usual ways, and write benchmarks/results.md: ROUNDS=15 PEERS=folder SHORT=1
 	@$(DEV)/bin/python -m benchmarks $(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(PEERS),--peers "$(PEERS)") $(if $(SHORT),--short)
+
+bench-audit: setup $(V)/c7n/.ready ## The tagging audit beside Cloud Custodian on one estate: RESOURCES=10000
+	@$(DEV)/bin/python -m benchmarks.audit_peers $(if $(RESOURCES),--resources "$(RESOURCES)")
 
 budgets: setup ## Measure what the gate in make test looks at, and write benchmarks/budgets.toml
 	@$(DEV)/bin/python -m benchmarks.budget

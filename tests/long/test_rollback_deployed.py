@@ -97,16 +97,18 @@ def without(action: str, here: World) -> Iterator[None]:
         kept = [one for one in as_list(statement["Action"]) if one != action]
         if kept:
             left.append({**statement, "Action": kept})
-    made = iam.create_policy_version(
-        PolicyArn=arn,
-        PolicyDocument=json.dumps({**written, "Statement": left}),
-        SetAsDefault=True,
-    )["PolicyVersion"]["VersionId"]
+    spoil = json.dumps({**written, "Statement": left})
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=spoil, SetAsDefault=True)
     try:
         yield
     finally:
-        iam.set_default_policy_version(PolicyArn=arn, VersionId=version)
-        iam.delete_policy_version(PolicyArn=arn, VersionId=made)
+        # A policy has at most five versions.
+        iam.create_policy_version(
+            PolicyArn=arn, PolicyDocument=json.dumps(written), SetAsDefault=True
+        )
+        for one in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+            if not one["IsDefaultVersion"]:
+                iam.delete_policy_version(PolicyArn=arn, VersionId=one["VersionId"])
 
 
 @pytest.mark.parametrize("action", [one for one in granted() if one not in NOT_TOLD])

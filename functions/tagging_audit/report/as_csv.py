@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from tagging_audit.policy import Finding
@@ -25,6 +26,9 @@ COLUMNS = (
     "sources",
     "remedied",
 )
+_END = "\r\n"
+_COMMAS = len(COLUMNS) - 1
+_QUOTED = re.compile(r'["\r\n]')
 
 _FORMULA = frozenset("=+-@\t\r\n\x00＝＋－＠")
 """What makes a spreadsheet take a cell for a formula; the wide forms are read as the narrow ones.
@@ -47,11 +51,18 @@ _HIDDEN = frozenset(
 def pieces(report: Report) -> Iterator[str]:
     """The report as text, piece by piece."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, lineterminator=_END)
     writer.writerow(COLUMNS)
     for row in report.rows:
+        before, after = _before(row), _after(row)
         for finding in row.findings or (None,):
-            writer.writerow(map(cell, _values(row, finding)))
+            cells = (*before, *_of(finding), *after)
+            # csv.writer looks at each character; most lines have none that needs quoting.
+            line = ",".join(cells)
+            if line.count(",") == _COMMAS and not _QUOTED.search(line):
+                buffer.write(line + _END)
+            else:
+                writer.writerow(cells)
         if buffer.tell() > 1 << 16:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -70,20 +81,32 @@ def cell(value: str | None) -> str:
     return f"'{value}" if value[0] in _FORMULA else value
 
 
-def _values(row: Row, finding: Finding | None) -> tuple[str | None, ...]:
+def _before(row: Row) -> tuple[str, ...]:
     return (
-        row.arn,
-        row.type,
-        row.region,
-        row.verdict.value,
-        row.owner,
-        finding.tag if finding else None,
-        finding.problem.value if finding else None,
-        finding.text if finding else None,
-        finding.found if finding else None,
-        finding.suggestion if finding else None,
-        row.reason,
-        row.logical_id,
-        " ".join(source.value for source in row.sources),
-        " ".join(row.remedied),
+        cell(row.arn),
+        cell(row.type),
+        cell(row.region),
+        cell(row.verdict),
+        cell(row.owner),
+    )
+
+
+def _of(finding: Finding | None) -> tuple[str, ...]:
+    if finding is None:
+        return "", "", "", "", ""
+    return (
+        cell(finding.tag),
+        cell(finding.problem),
+        cell(finding.text),
+        cell(finding.found),
+        cell(finding.suggestion),
+    )
+
+
+def _after(row: Row) -> tuple[str, ...]:
+    return (
+        cell(row.reason),
+        cell(row.logical_id),
+        cell(" ".join(row.sources)),
+        cell(" ".join(row.remedied)),
     )

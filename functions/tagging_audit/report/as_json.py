@@ -76,7 +76,7 @@ def resource(row: Row) -> dict[str, Any]:
         "arn": row.arn,
         "type": row.type,
         "region": row.region,
-        "verdict": row.verdict.value,
+        "verdict": row.verdict,
         "findings": [_finding(one) for one in row.findings],
     }
     # There are many of them: what is not there costs nothing here.
@@ -87,9 +87,9 @@ def resource(row: Row) -> dict[str, Any]:
     if row.logical_id:
         found["logical-id"] = row.logical_id
     if row.sources:
-        found["sources"] = [one.value for one in row.sources]
+        found["sources"] = row.sources
     if row.remedied:
-        found["remedied"] = list(row.remedied)
+        found["remedied"] = row.remedied
     return found
 
 
@@ -98,7 +98,7 @@ def iso(at: datetime) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    found = {"tag": finding.tag, "problem": finding.problem.value, "text": finding.text}
+    found = {"tag": finding.tag, "problem": finding.problem, "text": finding.text}
     if finding.suggestion:
         found["suggestion"] = finding.suggestion
     if finding.found is not None:
