@@ -60,4 +60,6 @@ def begun(world: World) -> datetime:
         for run in world.runs()
         if run.get("executionType") == "ROLLBACK"
     ]
+    if not started:
+        raise StoryError(f"{STAGES['Prod']} was not rolled back by the pipeline")
     return max(started)

@@ -65,9 +65,11 @@ def granted() -> list[str]:
 
 NEEDED_BY = {
     "codepipeline:PutApprovalResult": "bad_test_bake",
+    "codepipeline:RollbackStage": "bad_bake",  # elsewhere the second route takes over
     "elasticbeanstalk:AbortEnvironmentUpdate": "not_ready",
     "elasticbeanstalk:CreateApplicationVersion": "old_artifact_expired",
     "elasticbeanstalk:UpdateEnvironment": "old_artifact_expired",
+    "kms:GenerateDataKey": "old_artifact_expired",
     "lambda:InvokeFunction": "lost_events",
     "s3:PutObject": "old_artifact_expired",
 }
