@@ -2,13 +2,14 @@
 
 `python -m operations.deploy us-east-1 us-west-2` runs `sam build`, then one `sam deploy` for each
 section of samconfig.toml that is named, side by side. A place that fails lets the others finish;
-it is named at the end with the first reason that CloudFormation gave, and with its mend where it
-is a known one.
+it is named at the end with the first reason that CloudFormation gave, with what Elastic Beanstalk
+says of an environment that did not start, and with the mend where it is a known one.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import threading
@@ -36,10 +37,19 @@ MENDS = {
     "loadbalancers cannot be created": "the account's quota of load balancers is used up: raise "
     "it, or set DevEnvironmentType to SingleInstance",
     "vcpu": "the account's quota of running instances is used up: raise it (Service Quotas, EC2)",
+    "builds in queue": "the account may not run that many builds at a time: leave "
+    "ParallelBuildActions false, or raise the quota of concurrent builds (Service Quotas)",
+    "is in rollback_complete state": "the first deployment failed, and what is left of the stack "
+    "has to go first: `aws cloudformation delete-stack --stack-name` with its name",
     "not authorized to perform": "whoever deploys lacks this permission",
     "unconfirmed": "confirm the subscription by the link in AWS's mail",
+    "did not stabilize": "the environment's own events say why: `aws elasticbeanstalk "
+    "describe-events --severity ERROR --environment-name` with its name; an account without a "
+    "default VPC needs VpcId, InstanceSubnetIds and LoadBalancerSubnetIds",
 }
-"""Parts of CloudFormation's reasons, in lower case, and what to do about them."""
+"""Parts of reasons, in lower case, and what to do about them; the first that is there counts."""
+
+_ENVIRONMENT = "AWS::ElasticBeanstalk::Environment"
 
 _CONSEQUENCES = ("resource creation cancelled", "resource update cancelled", "the following")
 """How the reasons of resources begin that failed because another one did."""
@@ -54,8 +64,21 @@ class Outcome:
     reason: str = ""
 
 
-def first_failure(events: Iterable[Mapping[str, Any]], since: datetime) -> str | None:
-    """The reason that the others follow from, of a stack's events in any order."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The resource that the others failed with, and CloudFormation's reason."""
+
+    resource: str
+    reason: str
+    environment: str | None = None
+    """The name of the environment of Elastic Beanstalk that it is, if it is one."""
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.reason}"
+
+
+def first_failure(events: Iterable[Mapping[str, Any]], since: datetime) -> Failure | None:
+    """What the others follow from, of a stack's events in any order."""
     failed = [
         event
         for event in events
@@ -67,7 +90,18 @@ def first_failure(events: Iterable[Mapping[str, Any]], since: datetime) -> str |
     if not failed:
         return None
     first = min(failed, key=lambda event: event["Timestamp"])
-    return f"{first['LogicalResourceId']}: {first['ResourceStatusReason']}"
+    is_environment = first.get("ResourceType") == _ENVIRONMENT
+    return Failure(
+        resource=first["LogicalResourceId"],
+        reason=first["ResourceStatusReason"],
+        environment=_environment_of(first) if is_environment else None,
+    )
+
+
+def _environment_of(event: Mapping[str, Any]) -> str | None:
+    """The environment's name: where nothing was made, it stands in the reason alone."""
+    named = re.search(r"with identifier '([^']+)'", event["ResourceStatusReason"])
+    return event.get("PhysicalResourceId") or (named[1] if named else None)
 
 
 def mend(reason: str) -> str | None:
@@ -81,9 +115,30 @@ def ask_cloudformation(where: Place, since: datetime) -> str | None:
     try:
         client = boto3.session.Session().client("cloudformation", region_name=where.region)
         pages = client.get_paginator("describe_stack_events").paginate(StackName=where.stack)
-        return first_failure((event for page in pages for event in page["StackEvents"]), since)
+        failure = first_failure((event for page in pages for event in page["StackEvents"]), since)
     except (BotoCoreError, ClientError):
         return None
+    if failure is None or failure.environment is None:
+        return str(failure) if failure else None
+    said = ask_beanstalk(where, failure.environment, since)
+    return f"{failure} Elastic Beanstalk says: {said}" if said else str(failure)
+
+
+def ask_beanstalk(where: Place, environment: str, since: datetime) -> str | None:
+    """What an environment says of its own failure, or None where it cannot be asked.
+
+    Of an environment that was not launched CloudFormation says no more than that it "did not
+    stabilize". Events are kept for six weeks, also those of environments that are gone again.
+    https://docs.aws.amazon.com/elasticbeanstalk/latest/api/API_DescribeEvents.html
+    """
+    try:
+        client = boto3.session.Session().client("elasticbeanstalk", region_name=where.region)
+        events = client.describe_events(
+            EnvironmentName=environment, Severity="ERROR", StartTime=since
+        )["Events"]
+    except (BotoCoreError, ClientError):
+        return None
+    return " ".join(event["Message"] for event in reversed(events)) or None
 
 
 Explain = Callable[[Place, datetime], str | None]

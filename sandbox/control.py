@@ -7,6 +7,8 @@ JSON under `/_sandbox/` on the sandbox's own port; to this machine only, and not
     PUT    /_sandbox/[REGION/]faults                     sandbox.faults.Faults as an object
     DELETE /_sandbox/[REGION/]faults
     PUT    /_sandbox/refusals                            {"target": ARN, "code", "times"}
+    PUT    /_sandbox/REGION/quotas                       {"builds": number}, CodeBuild's at once
+    DELETE /_sandbox/REGION/quotas
     GET    /_sandbox/inbox                               every e-mail, oldest first
     GET    /_sandbox/mail/confirm?TopicArn=&Token=       the link of a confirmation e-mail
     GET    /_sandbox/mail/unsubscribe?SubscriptionArn=   the link below a notification
@@ -94,9 +96,10 @@ class Control:
         refuse: Callable[[str, str, int], None],
         mailbox: Mailbox,
         environments: Callable[[str], Environments] | None,
+        limit_builds: Callable[[str, int | None], None],
     ) -> None:
         self._faults, self._refuse, self._mailbox = faults, refuse, mailbox
-        self._environments = environments
+        self._environments, self._limit_builds = environments, limit_builds
 
     def around(self, application: Application) -> Application:
         """An application that answers the control API itself and hands on everything else."""
@@ -158,6 +161,12 @@ class Control:
             case ("PUT", "refusals"):
                 self._refuse(given["target"], given.get("code", "THROTTLING"), int(given["times"]))
                 return given
+            case ("PUT", region, "quotas"):
+                self._limit_builds(region, int(given["builds"]))
+                return given
+            case ("DELETE", region, "quotas"):
+                self._limit_builds(region, None)
+                return {}
             case ("GET", "inbox"):
                 return {"mails": self._mailbox.mails()}
             case ("GET", "mail", "confirm"):

@@ -179,6 +179,7 @@ def assemble(
         pipelines=pipelines,
         tagged={"codepipeline": pipelines, "codebuild": codebuild, "elasticbeanstalk": beanstalk},
         environments=lambda region: Administration(beanstalk, Scope(settings.account, region)),
+        limit_builds=codebuild.set_quota,
     )
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)

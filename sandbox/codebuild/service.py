@@ -77,12 +77,24 @@ class CodeBuild(Service):
         self._folder = state_directory / "codebuild"
         self._processes, self._runtime_path = processes, runtime_path
         self._concurrency, self._minute = account_concurrency, minute
+        self._quotas: dict[str, int] = {}
         self._lock = threading.RLock()
         self._projects: dict[tuple[Scope, str], Project] = {}
         self._builds: dict[tuple[Scope, str], Build] = {}
         self._tokens: dict[tuple[Scope, str, str], str] = {}
         self._groups: dict[tuple[Scope, str], Answer] = {}
         self._reports: dict[tuple[Scope, str], reports.CountedReport] = {}
+
+    def set_quota(self, region: str, builds: int | None) -> None:
+        """How many builds may run at once in a Region; None is what the sandbox began with.
+
+        A new account may have one: https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+        """
+        with self._lock:
+            if builds is None:
+                self._quotas.pop(region, None)
+            else:
+                self._quotas[region] = builds
 
     def close(self) -> None:
         """Stop every build and wait until its processes are gone."""
@@ -312,10 +324,11 @@ class CodeBuild(Service):
             for (scope, _), build in self._builds.items()
             if scope == project.scope and build.status is BuildStatus.IN_PROGRESS
         ]
-        if len(running) >= self._concurrency:
+        quota = self._quotas.get(project.scope.region, self._concurrency)
+        if len(running) >= quota:
             raise ApiError(
                 "AccountLimitExceededException",
-                f"Cannot have more than {self._concurrency} builds in queue for the account",
+                f"Cannot have more than {quota} builds in queue for the account",
             )
         limit = project.settings.get("concurrentBuildLimit")
         if limit and sum(1 for build in running if build.project == project.name) >= limit:

@@ -70,7 +70,7 @@ _LISTENER = "aws:elb:listener*"
 _POLICY = "aws:elb:policies*"
 _SCHEDULED = "aws:autoscaling:scheduledaction"
 _TRIGGER = "aws:autoscaling:trigger"
-_VPC = "aws:ec2:vpc"
+VPC = "aws:ec2:vpc"
 _SNS = "aws:elasticbeanstalk:sns:topics"
 _BALANCER2 = "aws:elbv2:loadbalancer"
 _BALANCER = "aws:elb:loadbalancer"
@@ -179,12 +179,12 @@ CATALOGUE = (
     Option(INSTANCES, "SpotFleetOnDemandAboveBasePercentage", None, (), 0, 100),
     Option(INSTANCES, "SpotMaxPrice"),
     Option(INSTANCES, "SupportedArchitectures", None, (), None, None, _REPLACE),
-    Option(_VPC, "VPCId", None, (), None, None, _REPLACE),
-    Option(_VPC, "Subnets", None, (), None, None, _REPLACE),
-    Option(_VPC, "ELBSubnets"),
-    Option(_VPC, "ELBScheme", "public"),
-    Option(_VPC, "DBSubnets"),
-    Option(_VPC, "AssociatePublicIpAddress", None, _BOOLEAN, None, None, _REPLACE),
+    Option(VPC, "VPCId", None, (), None, None, _REPLACE),
+    Option(VPC, "Subnets", None, (), None, None, _REPLACE),
+    Option(VPC, "ELBSubnets"),
+    Option(VPC, "ELBScheme", "public"),
+    Option(VPC, "DBSubnets"),
+    Option(VPC, "AssociatePublicIpAddress", None, _BOOLEAN, None, None, _REPLACE),
     Option(APPLICATION, "Application Healthcheck URL"),
     Option(LOGS, "StreamLogs", "false", _BOOLEAN),
     Option(LOGS, "DeleteOnTerminate", "false", _BOOLEAN),

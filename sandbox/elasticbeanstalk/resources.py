@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_Elast
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from sandbox.cloudformation import (
     ResourceType,
     Stack,
 )
+from sandbox.elasticbeanstalk.environment import Environment
 from sandbox.elasticbeanstalk.events import Wanted
 from sandbox.elasticbeanstalk.service import ElasticBeanstalk
 from sandbox.service import ApiError, Call, now
@@ -243,7 +245,18 @@ class EnvironmentType(_Type):
                 "VersionLabel": properties.get("VersionLabel"),
             },
         )
-        return name, self._wait(stack, name, begun)
+        self._wait(name, self._newest(stack, name))
+        if self._errors(stack, name, begun):
+            # CloudFormation's rollback takes it away; MiniStack's knows nothing of what failed.
+            self.delete(stack, name, properties)
+            # What went wrong stands in the environment's own events.
+            # https://github.com/aws-samples/aws-cdk-examples/issues/1126
+            raise ResourceFailedError(
+                'Resource handler returned message: "Resource of type '
+                f"'AWS::ElasticBeanstalk::Environment' with identifier '{name}' did not "
+                f'stabilize." (RequestToken: {uuid.uuid4()}, HandlerErrorCode: NotStabilized)'
+            )
+        return name, self._attributes(stack, name)
 
     def update(
         self, stack: Stack, logical_id: str, physical_id: str, old: Properties, new: Properties
@@ -271,7 +284,9 @@ class EnvironmentType(_Type):
             if any(request.values()):
                 begun = now()
                 self.call(stack, "UpdateEnvironment", {**named, **request})
-                self._wait(stack, physical_id, begun)
+                self._wait(physical_id, self._newest(stack, physical_id))
+                if reason := self._errors(stack, physical_id, begun):
+                    raise ResourceFailedError(reason)
         self._retag(stack, physical_id, old, new)
         return physical_id, self._attributes(stack, physical_id)
 
@@ -308,17 +323,17 @@ class EnvironmentType(_Type):
             if not environment.is_terminated:
                 raise ResourceFailedError(self._errors(stack, physical_id, begun))
 
-    def _wait(self, stack: Stack, name: str, begun: Any) -> dict[str, str]:
-        """Wait until an operation is over; its ERROR events are the reason of a failure."""
+    def _newest(self, stack: Stack, name: str) -> Environment:
+        """The environment that has a name now, or had it last."""
         found = [
             one for one in self.service.every_environment(stack.scope) if one.identity.name == name
         ]
-        environment = found[-1]
+        return found[-1]
+
+    def _wait(self, name: str, environment: Environment) -> None:
+        """Wait until an operation is over."""
         if not environment.wait_until_idle(PATIENCE):
             raise ResourceFailedError(f"Environment {name} does not become Ready")
-        if reason := self._errors(stack, name, begun):
-            raise ResourceFailedError(reason)
-        return self._attributes(stack, name)
 
     def _errors(self, stack: Stack, name: str, begun: Any) -> str:
         page, _ = self.service.journal(stack.scope).page(

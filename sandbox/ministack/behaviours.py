@@ -40,6 +40,7 @@ class Behaviours:
         interpreters: Mapping[str, str],
         pipelines: PipelineStarter | None = None,
         environments: Callable[[str], Environments] | None = None,
+        limit_builds: Callable[[str, int | None], None],
         tagged: Mapping[str, TaggedService] | None = None,
     ) -> None:
         self.timers = Timers()
@@ -48,7 +49,9 @@ class Behaviours:
         self.mail = EMail(self.inbox)
         self.monitoring = Monitoring(cloud, self.timers)
         self.keys = Keys(cloud)
-        self.control = Control(self.events.faults, self.events.refuse, self.mail, environments)
+        self.control = Control(
+            self.events.faults, self.events.refuse, self.mail, environments, limit_builds
+        )
         self.tagging = Tagging(cloud, self.timers, tagged or {})
         self.functions = Functions(cloud, self.timers, state, interpreters)
         self.durable = Durable(cloud, self.timers, self.events.bury)

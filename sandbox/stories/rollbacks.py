@@ -7,9 +7,7 @@ sandbox's control API.
 from __future__ import annotations
 
 import json
-import ssl
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -126,15 +124,7 @@ def forget_what_is_good(world: World, environment: str) -> None:
 
 def accident(world: World, method: str, path: str, given: Mapping[str, Any]) -> Any:
     """Do to the sandbox what no AWS API does."""
-    request = urllib.request.Request(  # noqa: S310  # the sandbox's own loopback address
-        f"{world.sandbox.endpoint}/_sandbox/{path}",
-        json.dumps(given).encode(),
-        {"Content-Type": "application/json"},
-        method=method,
-    )
-    trusted = ssl.create_default_context(cafile=str(world.sandbox.authority))
-    with urllib.request.urlopen(request, timeout=30, context=trusted) as response:  # noqa: S310
-        return json.loads(response.read())
+    return world.sandbox.control(method, path, given)
 
 
 # ------------------------------------------------------------------ what they see

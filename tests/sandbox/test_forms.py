@@ -8,15 +8,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from operations import deploy
+from operations.samconfig import Place
 from sandbox import running
-from sandbox.running import Sandbox
+from sandbox.running import Sandbox, SandboxError
+from sandbox.stories.world import World
+from tests.sandbox.test_stories import Silent
 from tests.template import rendered
 
 REGION = "us-east-1"
@@ -45,6 +52,14 @@ class Form:
             # In quotes, or an empty value would be no value and the one before it would stay.
             *(f'{name}="{value}"' for name, value in given.items()),
             stack=STACK,
+        )
+
+    def forget(self) -> None:
+        """Delete the stack as CloudFormation does, with what its retention leaves."""
+        cloudformation = self.client("cloudformation")
+        cloudformation.delete_stack(StackName=STACK)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
 
     def client(self, service: str) -> Any:
@@ -161,13 +176,85 @@ def test_the_deletable_form_goes_by_one_command(form: Form) -> None:
     assert outputs["LedgerTableName"] not in left
 
 
-def test_a_retained_stack_leaves_key_buckets_and_ledger(form: Form) -> None:
-    outputs = form.deploy(DataRetention="retain", EnvironmentSuffix="kept")
-    cloudformation = form.client("cloudformation")
-    cloudformation.delete_stack(StackName=STACK)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+@contextmanager
+def new_account(form: Form) -> Iterator[None]:
+    """An account as some are handed out: no default VPC, one build at a time.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/deleting-default-vpc.html
+    https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+    """
+    ec2 = form.client("ec2")
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    inside = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
+    for subnet in ec2.describe_subnets(Filters=inside)["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    attached = [{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}]
+    for gateway in ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]:
+        given = {"InternetGatewayId": gateway["InternetGatewayId"]}
+        ec2.detach_internet_gateway(VpcId=vpc["VpcId"], **given)
+        ec2.delete_internet_gateway(**given)
+    ec2.delete_vpc(VpcId=vpc["VpcId"])
+    form.sandbox.control("PUT", f"{REGION}/quotas", {"builds": 1})
+    try:
+        yield
+    finally:
+        form.sandbox.control("DELETE", f"{REGION}/quotas", {})
+        ec2.create_default_vpc()
+
+
+@pytest.fixture(scope="module")
+def kept(form: Form) -> dict[str, str]:
+    """The outputs of a stack that a new account got at its second try, with a first release.
+
+    The first try is told the mend in one sentence, and what it left is deleted.
+    """
+    with new_account(form):
+        assert _told_of_the_failure(form) == (
+            "  what to do: the account has no default VPC in this Region: set VpcId, "
+            "InstanceSubnetIds and LoadBalancerSubnetIds"
+        )
+        form.forget()
+        outputs = form.deploy(
+            **rendered.IN_A_VPC,
+            DataRetention="retain",
+            EnvironmentSuffix="kept",
+            ParallelBuildActions="false",
+        )
+        world = World(form.sandbox, REGION, outputs, Silent())
+        run = world.release("v1", "Open the bakery")
+    build, checks = (
+        next(one for one in world.actions(run) if one["actionName"] == name)
+        for name in ("Build", "Checks")
     )
+    assert checks["startTime"] >= build["lastUpdateTime"]
+    return outputs
+
+
+def _told_of_the_failure(form: Form) -> str:
+    """The last line that `make deploy` prints of a deployment that does not succeed."""
+    where, since = Place("new", STACK, REGION), datetime.now(UTC)
+    with pytest.raises(SandboxError):
+        form.deploy(EnvironmentSuffix="kept", ParallelBuildActions="false")
+    with pytest.MonkeyPatch.context() as shell:
+        for name, value in form.sandbox.environment.items():
+            shell.setenv(name, value)
+        reason = deploy.ask_cloudformation(where, since)
+    assert reason
+    assert "did not stabilize" in reason
+    return deploy.summary([deploy.Outcome(where, is_deployed=False, reason=reason)])[-1]
+
+
+def test_a_new_account_gets_the_mend_in_one_sentence_and_then_its_first_release(
+    form: Form, kept: dict[str, str]
+) -> None:
+    """Ten Lambda executions at once are enough too: tests/template forbids to reserve any."""
+    world = World(form.sandbox, REGION, kept, Silent())
+    world.expect_served("Prod", "v1")
+
+
+def test_a_retained_stack_leaves_key_buckets_and_ledger(form: Form, kept: dict[str, str]) -> None:
+    outputs = kept
+    form.forget()
     for name in ("ArtifactBucketName", "ReportsBucketName", "AccessLogBucketName"):
         form.client("s3").head_bucket(Bucket=outputs[name])
     key = form.client("kms").describe_key(KeyId=outputs["KmsKeyArn"])["KeyMetadata"]

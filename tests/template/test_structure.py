@@ -184,6 +184,18 @@ def test_every_function_and_build_has_a_log_group_with_an_end(template: Template
     "concurrency that a new account does not have",
     lambda source: properties(source, "NotifyFunction").update(ReservedConcurrentExecutions=2),
 )
+@turns_red_when(
+    "instances that are kept warm out of ten",
+    lambda source: properties(source, "RollbackFunction").update(
+        ProvisionedConcurrencyConfig={"ProvisionedConcurrentExecutions": 2}
+    ),
+)
+@turns_red_when(
+    "queues that leave nothing of ten",
+    lambda source: properties(source, "NotifyQueueMapping")["ScalingConfig"].update(
+        MaximumConcurrency=9
+    ),
+)
 @turns_red_when("no traces", lambda source: source["Globals"]["Function"].pop("Tracing"))
 @turns_red_when(
     "an event that is tried for six hours",
@@ -196,6 +208,12 @@ def test_functions_lose_nothing_and_fit_a_new_account(template: Template) -> Non
         for config in form.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
     assert set(bounded) == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
+    for name, alias in form.of_type("AWS::Lambda::Alias").items():
+        assert "ProvisionedConcurrencyConfig" not in alias, name
+    # A new account may have ten executions at a time, and the watches of rollback need some:
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    mappings = form.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert sum(one["ScalingConfig"]["MaximumConcurrency"] for one in mappings) <= 5
     for name, function in form.of_type("AWS::Lambda::Function").items():
         assert function["DeadLetterConfig"]["TargetArn"].endswith("DeadLetterQueue.Arn>"), name
         assert "ReservedConcurrentExecutions" not in function, name

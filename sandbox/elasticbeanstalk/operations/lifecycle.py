@@ -17,6 +17,7 @@ from sandbox.elasticbeanstalk.operations.work import (
     Work,
     execute,
     find_instance_role,
+    has_network,
     start_instances,
     stream_logs,
     wait_until_healthy,
@@ -69,7 +70,10 @@ def launch(work: Work, version: Version | None) -> None:
 
 
 def _launch(work: Work, version: Version | None) -> bool:
-    """Launch; True when the environment stands but its application does not serve."""
+    """Launch; True when the environment stands but its application does not serve.
+
+    It may stand without instances, where its own stack failed.
+    """
     here = work.environment
     here.say(
         "INFO",
@@ -82,6 +86,8 @@ def _launch(work: Work, version: Version | None) -> bool:
     release = work.store(version)
     stream_logs(work)
     here.find_problems()
+    if not has_network(here):
+        return True
     if not here.settings.is_single:
         message = f"Created load balancer named: {here.names.balancer}"
         here.say("INFO", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -107,6 +108,32 @@ def find_instance_role(here: Environment) -> None:
             "Please attach a role to the instance profile."
         )
     here.instance_role = found["Roles"][0]["Arn"]
+
+
+def has_network(here: Environment) -> bool:
+    """Whether there is a VPC for it: its own setting's, or the default one of its Region.
+
+    Without either Beanstalk's stack fails at its security group, and the environment stands with
+    nothing in it. https://github.com/awslabs/windows-web-app-migration-assistant/issues/11
+    """
+    if here.settings.get(options.VPC, "VPCId"):
+        return True
+    ec2 = here.world.cloud.forward(here.identity.scope, "ec2", here.root)
+    default = {"Name": "is-default", "Values": ["true"]}
+    if ec2.describe_vpcs(Filters=[default])["Vpcs"]:
+        return True
+    here.say(
+        "ERROR",
+        f"Stack named '{here.names.stack}' aborted operation. Current state: 'CREATE_FAILED'  "
+        "Reason: The following resource(s) failed to create: [AWSEBSecurityGroup].",
+    )
+    here.say(
+        "ERROR",
+        "Creating security group failed Reason: No default VPC for this user (Service: AmazonEC2; "
+        f"Status Code: 400; Error Code: VPCIdNotSpecified; Request ID: {uuid.uuid4()}; "
+        "Proxy: null)",
+    )
+    return False
 
 
 def announce_update(here: Environment) -> None:

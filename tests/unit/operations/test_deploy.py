@@ -80,8 +80,25 @@ def test_the_first_reason_is_the_one_that_the_others_follow_from() -> None:
         event("EncryptionKey", "CREATE_COMPLETE", None, NOW),
         event("Old", "CREATE_FAILED", "of the run before", NOW - timedelta(days=1)),
     ]
-    assert deploy.first_failure(reversed(events), NOW) == "DevEnvironment: No default VPC"
+    assert str(deploy.first_failure(reversed(events), NOW)) == "DevEnvironment: No default VPC"
     assert deploy.first_failure(events[:1], NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Cannot have more than 1 builds in queue for the account", "ParallelBuildActions"),
+        ("Stack:arn:… is in ROLLBACK_COMPLETE state and can not be updated.", "delete-stack"),
+        (
+            "Environment: Resource of type … did not stabilize. Elastic Beanstalk says: Creating "
+            "security group failed Reason: No default VPC for this user",
+            "set VpcId, InstanceSubnetIds and LoadBalancerSubnetIds",
+        ),
+        ("Resource of type … did not stabilize.", "describe-events --severity ERROR"),
+    ],
+)
+def test_what_a_new_account_lacks_has_its_mend(reason: str, words: str) -> None:
+    assert words in (deploy.mend(reason) or "")
 
 
 def test_sections_of_samconfig_say_stack_and_region() -> None:

@@ -115,6 +115,9 @@ class World:
     def refuse(self, target: str, code: str, times: int) -> None:
         self.asked.append(("refuse", target, code, times))
 
+    def limit_builds(self, region: str, builds: int | None) -> None:
+        self.asked.append(("limit", region, builds))
+
 
 async def inner(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 299, "headers": []})
@@ -131,7 +134,9 @@ def ask(
     client: str = "127.0.0.1",
     **headers: str,
 ) -> tuple[int, Any]:
-    control = Control(FaultSwitches(), world.refuse, world, lambda region: world)
+    control = Control(
+        FaultSwitches(), world.refuse, world, lambda region: world, world.limit_builds
+    )
     sent: list[Any] = []
     given = {"host": "127.0.0.1:4566", **headers}
     scope = {
@@ -165,6 +170,8 @@ def test_everything_else_goes_to_the_cloud() -> None:
         ("POST", "us-east-1/environments/shop-dev/scale", {"instances": 3}, "scale"),
         ("POST", "us-east-1/environments/shop-dev/platform-update", {"version": "4.6"}, "update"),
         ("PUT", "refusals", {"target": "arn", "times": 2}, "refuse"),
+        ("PUT", "us-east-1/quotas", {"builds": 1}, "limit"),
+        ("DELETE", "us-east-1/quotas", {}, "limit"),
     ],
 )
 def test_what_is_asked_is_done(method: str, path: str, body: Any, asked: str) -> None:

@@ -360,6 +360,19 @@ def test_a_build_over_the_accounts_limit_is_refused(builds: Builds) -> None:
     assert builds.finished(builds.start(buildspecOverride=spec(build=["true"])))
 
 
+def test_an_account_may_have_another_quota_in_a_region(builds: Builds) -> None:
+    builds.project(buildspec=spec(build=["sleep 30"]))
+    builds.service.set_quota("us-east-1", 1)
+    builds.service.set_quota("us-west-2", 0)
+    running = builds.start()
+    with pytest.raises(builds.client.exceptions.AccountLimitExceededException, match="more than 1"):
+        builds.start()
+    builds.service.set_quota("us-east-1", None)
+    for build_id in (running, builds.start()):
+        builds.client.stop_build(id=build_id)
+        builds.finished(build_id)
+
+
 def test_a_project_may_have_a_limit_of_its_own(builds: Builds) -> None:
     builds.project(buildspec=spec(build=["sleep 30"]), concurrentBuildLimit=1)
     running = builds.start()

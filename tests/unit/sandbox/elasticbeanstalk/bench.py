@@ -231,7 +231,7 @@ def _client(endpoint: str, service: str) -> Any:
 def bench(folder: Path, aws: str, processes: Processes, pace: Pace = QUICK) -> Any:
     """A bench with an application, a bucket and an instance profile."""
     cloud = FakeCloud()
-    cloud.clients = {name: _client(aws, name) for name in ("s3", "iam", "logs")}
+    cloud.clients = {name: _client(aws, name) for name in ("s3", "iam", "logs", "ec2")}
     iam = cloud.clients["iam"]
     trust = {
         "Version": "2012-10-17",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -312,6 +313,35 @@ def test_a_missing_instance_profile_fails_the_launch(bench: Bench) -> None:
     assert ("Environment creation failed", "ERROR", "Failed to launch environment.") in (
         bench.bridge()
     )
+
+
+@pytest.fixture
+def no_default_vpc(bench: Bench) -> Iterator[None]:
+    """A Region whose default VPC somebody deleted, as security teams do."""
+    ec2 = bench.cloud.clients["ec2"]
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    for subnet in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])[
+        "Subnets"
+    ]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.delete_vpc(VpcId=vpc["VpcId"])
+    yield
+    ec2.create_default_vpc()
+
+
+@pytest.mark.usefixtures("no_default_vpc")
+def test_without_a_default_vpc_an_environment_has_nothing_in_it(bench: Bench) -> None:
+    ended = bench.launch()
+    assert (ended["Status"], bench.instances()) == ("Ready", [])
+    assert "No default VPC for this user" in bench.messages(severity="ERROR")[1]
+    bench.api.terminate_environment(EnvironmentName="shop-dev")
+    assert bench.wait()["Status"] == "Terminated"
+
+
+@pytest.mark.usefixtures("no_default_vpc")
+def test_an_environment_in_a_vpc_needs_no_default_one(bench: Bench) -> None:
+    ended = bench.launch(options={"aws:ec2:vpc/VPCId": "vpc-0123456789abcdef0"})
+    assert (ended["Status"], len(bench.instances())) == ("Ready", 1)
 
 
 def test_no_instance_profile_fails_the_launch(bench: Bench) -> None:

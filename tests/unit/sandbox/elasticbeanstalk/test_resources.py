@@ -145,35 +145,31 @@ def test_numbers_and_truths_become_the_strings_that_the_api_takes(bench: Bench) 
     assert len(bench.instances()) == 2
 
 
-@pytest.mark.parametrize(
-    ("more", "reason"),
-    [
-        ({"VersionLabel": "none"}, "No Application Version named 'none' found."),
-        (
-            {
-                "OptionSettings": settings(
-                    {
-                        **ENHANCED,
-                        "aws:autoscaling:launchconfiguration/IamInstanceProfile": "nobody",
-                    }
-                )
-            },
-            "The instance profile nobody associated with the environment does not exist. "
-            "Failed to launch environment.",
-        ),
-    ],
-)
-def test_an_environment_fails_with_its_own_reason(
-    bench: Bench, more: dict[str, Any], reason: str
+def test_what_beanstalk_refuses_is_the_reason(bench: Bench) -> None:
+    with pytest.raises(ResourceFailedError, match="No Application Version named 'none' found"):
+        kind(bench, "Environment").create(STACK, "Dev", properties(VersionLabel="none"))
+
+
+def test_an_environment_that_does_not_start_fails_and_its_own_events_say_why(
+    bench: Bench,
 ) -> None:
+    """CloudFormation does not: https://github.com/aws-samples/aws-cdk-examples/issues/1126"""
+    nobody = {**ENHANCED, "aws:autoscaling:launchconfiguration/IamInstanceProfile": "nobody"}
     with pytest.raises(ResourceFailedError) as failed:
-        kind(bench, "Environment").create(STACK, "Dev", properties(**more))
-    assert reason in str(failed.value)
+        kind(bench, "Environment").create(
+            STACK, "Dev", properties(OptionSettings=settings(nobody), EnvironmentName="shop-dev")
+        )
+    assert "with identifier 'shop-dev' did not stabilize." in str(failed.value)
+    assert "nobody" not in str(failed.value)
+    assert bench.messages(severity="ERROR") == [
+        "The instance profile nobody associated with the environment does not exist.",
+        "Failed to launch environment.",
+    ]
 
 
 def test_an_environment_whose_application_does_not_serve_fails(bench: Bench) -> None:
     bench.upload("v1", "dies")
-    with pytest.raises(ResourceFailedError, match="Create environment operation is complete, but"):
+    with pytest.raises(ResourceFailedError, match="did not stabilize"):
         kind(bench, "Environment").create(STACK, "Dev", properties(VersionLabel="v1"))
 
 
