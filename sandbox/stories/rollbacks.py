@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.stories.world import Mark, StoryError, World
 
 STAGES = {"Dev": "DeployToDev", "Test": "DeployToTest", "Prod": "DeployToProd"}
-LONG = 90.0
+LONG = 240.0
 """Seconds that a whole bake or rollback may take."""
 
 

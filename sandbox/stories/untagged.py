@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.running import PROJECT
 from sandbox.stories.world import Mark, StoryError, World
 
-LONG = 90.0
+LONG = 240.0
 """Seconds that a whole audit may take while everything else is under way too."""
 
 Finding = tuple[str, str, str]

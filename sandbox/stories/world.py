@@ -28,7 +28,7 @@ SHIPPED = (
     "test_application.py",
     ".platform/hooks/predeploy/10_redirect_to_https.sh",
 )
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that a story waits for one thing to happen before it fails."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.8
 """Seconds between two looks at what is waited for; they grow."""
