@@ -209,7 +209,7 @@ def kept(form: Form) -> dict[str, str]:
     The first try is told the mend in one sentence, and what it left is deleted.
     """
     with new_account(form):
-        assert _told_of_the_failure(form) == (
+        assert told_of_the_failure(form) == (
             "  what to do: the account has no default VPC in this Region: set VpcId, "
             "InstanceSubnetIds and LoadBalancerSubnetIds"
         )
@@ -230,7 +230,7 @@ def kept(form: Form) -> dict[str, str]:
     return outputs
 
 
-def _told_of_the_failure(form: Form) -> str:
+def told_of_the_failure(form: Form) -> str:
     """The last line that `make deploy` prints of a deployment that does not succeed."""
     where, since = Place("new", STACK, REGION), datetime.now(UTC)
     with pytest.raises(SandboxError):

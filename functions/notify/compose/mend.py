@@ -7,8 +7,11 @@ import re
 _MENDS = (
     (
         r"cannot have more than \d+ builds? (?:in queue|running)|AccountLimitExceeded",
-        "This account may not run that many builds at a time. Set ParallelBuildActions to false, "
-        "or ask for a higher CodeBuild quota in Service Quotas, then retry the stage.",
+        # The retry comes first: a pipeline whose structure has changed refuses it.
+        # https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_RetryStageExecution.html
+        "This account may not run that many builds at a time: retry the stage when no other build "
+        "runs; then set ParallelBuildActions to false, or ask for a higher CodeBuild quota in "
+        "Service Quotas.",
     ),
     (
         r"connection\b.{0,200}(?:\bpending\b|not available|is not in available)",

@@ -50,7 +50,10 @@ def test_fits_beside_a_headline_whatever_the_reason() -> None:
 @pytest.mark.parametrize(
     ("error", "mended"),
     [
-        ("Cannot have more than 1 builds in queue for the account", "ParallelBuildActions"),
+        (
+            "Cannot have more than 1 builds in queue for the account",
+            "retry the stage when no other build runs; then set ParallelBuildActions to false",
+        ),
         ("AccountLimitExceededException", "Service Quotas"),
         ("Connection arn:aws:codeconnections:x is not available", "Update pending connection"),
         (
