@@ -15,6 +15,8 @@ class Config:
     topic_arn: str
     ledger_table: str
     region: str | None = None
+    stack: str | None = None
+    """The stack that metrics are told apart by; two may be in one account and Region."""
     queue_url: str | None = None
     """Where an event goes back to when it has to wait; without one it is told at once."""
     dead_letter_url: str | None = None
@@ -50,6 +52,7 @@ class Config:
             if is_dry_run
             else env.required(environ, "LEDGER_TABLE_NAME", "set it to the ledger table's name"),
             region=env.optional(environ, "AWS_REGION"),
+            stack=env.optional(environ, "STACK_NAME"),
             queue_url=env.optional(environ, "NOTIFY_QUEUE_URL"),
             dead_letter_url=env.optional(environ, "NOTIFY_DEAD_LETTER_QUEUE_URL"),
             most_receives=int(

@@ -27,6 +27,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     parcels = parcels_in(event)
     if config.is_dry_run:
         return _rehearse(parcels, config, is_one=not is_batch(event) and len(parcels) == 1)
+    if config.stack:
+        metrics.add_dimension(name="stack", value=config.stack)
     failed = []
     for parcel in parcels:
         try:

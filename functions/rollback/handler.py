@@ -32,6 +32,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     script, config = DurableScript(context), _config()
     text = script.do("settings", str, lambda: read_settings(config))
     desk = open_desk(config, parse_settings(config, text))
+    metrics.add_dimension(name="pipeline", value=desk.settings.pipeline)
     try:
         ended = run(script, desk, event)
     except NotForUsError as ignored:

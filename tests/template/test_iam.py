@@ -485,6 +485,42 @@ def test_builds_read_the_source_and_write_their_artifact_only(template: Template
 
 
 @turns_red_when(
+    "rollback reads the source of releases",
+    lambda source: statement(
+        source, "RollbackFunctionPolicy", "FindBundlesWhereverBeanstalkPutThem"
+    )["Resource"].append({"Fn::Sub": "${ArtifactBucket.Arn}/${ProjectName}-*"}),
+)
+@turns_red_when(
+    "instances read the source of releases as an artifact",
+    lambda source: statement(source, "InstancePolicy", "FetchBundlesThatLieInTheArtifactBucket")[
+        "Resource"
+    ].append({"Fn::Sub": "${ArtifactBucket.Arn}/${ProjectName}-*/SourceArti/*"}),
+)
+def test_who_deploys_reads_what_was_built_and_what_is_known_good_only(template: Template) -> None:
+    form = template.resolved()
+    stages = form.properties("Pipeline")["Stages"]
+    deployed = {
+        part["Name"][:10]
+        for stage in stages
+        for action in stage["Actions"]
+        if action["ActionTypeId"]["Category"] == "Deploy"
+        for part in action["InputArtifacts"]
+    }
+    pipeline = f"<ArtifactBucket.Arn>/{form.parameters['ProjectName']}-*"
+    wanted = {f"{pipeline}/{name}/*" for name in deployed} | {"<ArtifactBucket.Arn>/known-good/*"}
+    for name in ("RollbackFunctionPolicy", "InstancePolicy", "BeanstalkServicePolicy"):
+        read = {
+            resource
+            for policy, entry in granted(template)
+            if policy == name and "s3:GetObject" in as_list(entry["Action"])
+            for resource in as_list(entry["Resource"])
+            if resource.startswith("<ArtifactBucket.Arn>/")
+        }
+        assert read, name
+        assert read <= wanted, name
+
+
+@turns_red_when(
     "anything to the pipeline",
     lambda source: statements(source, "StartPolicy")[0].update(
         Action=["codepipeline:StartPipelineExecution", "codepipeline:PutApprovalResult"]

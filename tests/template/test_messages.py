@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from operations.template import Node
 from rollback.measure import SERVICE, Measures
 from sandbox.metrics import Metric, State, judge
 from tests.template.faults import properties, statement, statements, turns_red_when
-from tests.template.rendered import ACCOUNT, REGION, Template, as_list
+from tests.template.rendered import ACCOUNT, REGION, Resolved, Template, as_list
 from trellis.observability import NAMESPACE
 
 
@@ -252,12 +253,97 @@ def test_alarms_reach_the_topic_directly_and_say_when_they_are_over(template: Te
 )
 def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
     form = template.resolved()
-    alarmed = {
-        alarm["Dimensions"][0]["Value"]
-        for alarm in form.of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("MetricName") == "Errors"
-    }
+    alarmed = {function for function, metric in _watched_of_lambda(form) if metric == "Errors"}
     assert alarmed == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
+
+
+def _watched_of_lambda(form: Resolved) -> set[tuple[str, str]]:
+    """Functions, with those of Lambda's metrics of them that an alarm watches."""
+    alarms = form.of_type("AWS::CloudWatch::Alarm").values()
+    metrics = [alarm for alarm in alarms if "MetricName" in alarm] + [
+        part["MetricStat"]["Metric"]
+        for alarm in alarms
+        for part in alarm.get("Metrics", [])
+        if "MetricStat" in part
+    ]
+    return {
+        (one["Dimensions"][0]["Value"], one["MetricName"])
+        for one in metrics
+        if one["Namespace"] == "AWS/Lambda"
+    }
+
+
+@turns_red_when(
+    "executions that give up unnoticed",
+    lambda source: properties(source, "RollbackFunctionErrorsAlarm")["Metrics"].pop(2),
+)
+@turns_red_when(
+    "executions that never end",
+    lambda source: properties(source, "RollbackFunctionErrorsAlarm")["Metrics"].pop(),
+)
+def test_an_alarm_watches_the_executions_of_every_durable_function(template: Template) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html."""
+    form = template.resolved()
+    durable = {
+        name
+        for name, function in form.of_type("AWS::Lambda::Function").items()
+        if "DurableConfig" in function
+    }
+    assert durable == {"RollbackFunction"}
+    assert {
+        (f"<{name}>", metric)
+        for name in durable
+        for metric in ("DurableExecutionFailed", "DurableExecutionTimedOut")
+    } <= _watched_of_lambda(form)
+
+
+OWN = {
+    "stack": {"<AWS::StackName>", "AWS::StackName"},
+    "pipeline": {"<Pipeline>"},
+    "environment": {"<DevEnvironment>", "<TestEnvironment>", "<ProdEnvironment>"},
+}
+"""The dimensions that tell two stacks of one account and Region apart."""
+
+
+@turns_red_when(
+    "a dashboard that counts the messages of other stacks",
+    lambda source: _in_the_dashboard(
+        source,
+        '"EventsHandled", "service", "notify", "stack", "${AWS::StackName}"',
+        '"EventsHandled", "service", "notify"',
+    ),
+)
+@turns_red_when(
+    "counters without the stack",
+    lambda source: properties(source, "NotifyFunction")["Environment"]["Variables"].pop(
+        "STACK_NAME"
+    ),
+)
+def test_every_metric_of_ours_on_the_dashboard_is_this_stacks(template: Template) -> None:
+    form = template.resolved()
+    functions = form.of_type("AWS::Lambda::Function")
+    named = functions["NotifyFunction"]["Environment"]["Variables"]["STACK_NAME"]
+    body = json.loads(form.properties("Dashboard")["DashboardBody"])
+    ours = [
+        metric
+        for widget in body["widgets"]
+        for metric in widget["properties"].get("metrics", [])
+        if metric[0] == "Trellis"
+    ]
+    assert ours
+    for _, name, *rest in ours:
+        pairs = [part for part in rest if isinstance(part, str)]
+        dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        service = dimensions.pop("service")
+        assert service in {"notify", "rollback", "tagging_audit"}, name
+        [(key, value)] = dimensions.items()
+        assert value in (OWN[key] if key != "stack" else {named}), name
+
+
+def _in_the_dashboard(source: Node, old: str, new: str) -> None:
+    body = properties(source, "Dashboard")["DashboardBody"]["Fn::Sub"]
+    assert old in body[0]
+    body[0] = body[0].replace(old, new)
 
 
 def _judged(alarm: Node, *waited: timedelta) -> State | None:

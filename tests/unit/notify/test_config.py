@@ -13,7 +13,10 @@ DEPLOYED = {
 
 
 def test_reads_what_the_template_sets() -> None:
-    config = Config.from_env({**DEPLOYED, "DRY_RUN": "false", "NOTIFY_QUEUE_URL": "https://q"})
+    config = Config.from_env(
+        {**DEPLOYED, "DRY_RUN": "false", "NOTIFY_QUEUE_URL": "https://q", "STACK_NAME": "shop-main"}
+    )
+    assert config.stack == "shop-main"
     assert config.topic_arn == DEPLOYED["NOTIFICATION_TOPIC_ARN"]
     assert (config.is_dry_run, config.queue_url, config.most_receives) == (False, "https://q", 5)
     assert config.chat_secret_arn is None

@@ -104,6 +104,20 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     return handler.lambda_handler(event, None)
 
 
+def test_its_counters_name_the_stack(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STACK_NAME", "shop-main")
+    handle(in_queue(sample("tag-change")))
+    handle(in_queue(sample("tag-change")))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["EventsHandled"] for line in lines] == [[1], [1]]
+    for line in lines:
+        [described] = line["_aws"]["CloudWatchMetrics"]
+        assert "stack" in described["Dimensions"][0]
+        assert line["stack"] == "shop-main"
+
+
 def test_tells_by_mail_that_an_approval_is_wanted(stack: Stack) -> None:
     assert handle(in_queue(sample("approval-requested"))) == {"batchItemFailures": []}
     (mail,) = stack.mails()
