@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,8 @@ def audited(given: Given, endpoint: str | None) -> tuple[Report, dict[str, Any]]
     command = Audit(
         trigger=Trigger.MANUAL, scope=given.scope, regions=given.regions, remedy=given.remedy
     )
-    return run(begin(command, office), office)
+    # Finding out what there is to audit counts too.
+    return run(replace(begin(command, office), requests=aws.requests), office)
 
 
 def checked(path: Path) -> list[str]:

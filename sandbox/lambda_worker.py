@@ -19,6 +19,7 @@ import logging
 import os
 import queue
 import resource
+import signal
 import sys
 import threading
 import time
@@ -167,6 +168,14 @@ def requests() -> Iterator[dict[str, Any]]:
 
 
 def _peak_megabytes() -> int:
+    """The most memory this process has had.
+
+    On Linux ru_maxrss starts with the peak of the process that started this one.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
 
@@ -203,6 +212,7 @@ def main() -> None:
         loaded = error
     answers.write(json.dumps({"ready": True}) + "\n")
     answers.flush()
+    most = int(os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])
     for request in requests():
         log.request_id = request["request_id"]
         with variables(request["environment"]):
@@ -215,6 +225,9 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os.write(2, f"{END}{request['request_id']}\n".encode())
+        if answer["memory"] > most:
+            # Lambda kills it when it happens; here it is seen when the invocation ends.
+            os.kill(os.getpid(), signal.SIGKILL)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
         if "exit" in answer:

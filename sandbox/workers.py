@@ -12,6 +12,7 @@ import json
 import logging
 import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -298,7 +299,9 @@ class Worker:
         if "exit" in answer:
             self.kill()
             code = int(answer["exit"])
-            how = f"signal: {-code}" if code < 0 else f"exit status {code}"
+            how = (
+                f"signal: {signal.strsignal(-code)}".lower() if code < 0 else f"exit status {code}"
+            )
             message = f"RequestId: {request.request_id} Error: Runtime exited with error: {how}"
             return self._failed(request, "Runtime.ExitError", message, 1.0, init)
         return Reply(

@@ -1,11 +1,13 @@
-"""Putting the office together: clients, store, ledger and queue, for one invocation."""
+"""Putting the office together: clients are made once for all invocations, the rest for each."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from tagging_audit.config import Config
@@ -25,13 +27,28 @@ _FOR_THE_REPORT_SECONDS = 45.0
 _FOR_THE_REPORT_SHARE = 0.3
 
 
-def open_office(config: Config, policy: Policy, context: Any) -> Office:
-    """The office for one invocation; `context` is Lambda's, and says how long it may take."""
-    clients = Clients(config.region)
+@dataclass(frozen=True, slots=True)
+class _Fittings:
+    """What lives as long as the execution environment."""
+
+    clients: Clients
+    aws: Aws
+
+
+@cache
+def _fittings(region: str) -> _Fittings:
+    clients = Clients(region)
     aws = Aws(
         Paces(time.monotonic, time.sleep),
-        lambda region: clients if region == config.region else Clients(region),
+        lambda other: clients if other == region else Clients(other),
     )
+    return _Fittings(clients, aws)
+
+
+def open_office(config: Config, policy: Policy, context: Any) -> Office:
+    """The office for one invocation; `context` is Lambda's, and says how long it may take."""
+    fittings = _fittings(config.region)
+    clients, aws = fittings.clients, fittings.aws
     return Office(
         config=config,
         policy=policy,

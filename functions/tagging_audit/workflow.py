@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,24 +110,24 @@ def begin(command: Audit, office: Office) -> Job:
 
 def audit(job: Job, office: Office, take: Take | None = None) -> dict[str, Any]:
     """Do a job, to its end or until the time is up; the answer sums it up."""
-    began = office.now()
+    spent = _spent(job, office)
     take = take or Take(office.aws, _order(job, office), office.has_time)
     is_done = take.run()
     if not is_done and office.queue is not None and job.rounds < _MOST_ROUNDS:
-        return _put_off(job, take, office, began)
+        return _put_off(spent(), take, office)
     if not is_done:
         take.give_up()
-    _, summed_up = _finish(job, take, office, began)
+    _, summed_up = _finish(job, take, office, spent)
     return summed_up
 
 
 def run(job: Job, office: Office) -> tuple[Report, dict[str, Any]]:
     """Do a job to its end, however long it takes; the report, and its sum."""
-    began = office.now()
+    spent = _spent(job, office)
     take = Take(office.aws, _order(job, office), office.has_time)
     if not take.run():
         take.give_up()
-    return _finish(job, take, office, began)
+    return _finish(job, take, office, spent)
 
 
 def go_on(audit_id: str, office: Office) -> dict[str, Any]:
@@ -145,8 +145,24 @@ def go_on(audit_id: str, office: Office) -> dict[str, Any]:
 # Step by step.
 
 
-def _finish(job: Job, take: Take, office: Office, began: datetime) -> tuple[Report, dict[str, Any]]:
-    report, ours = _report(job, take, office, began)
+def _spent(job: Job, office: Office) -> Callable[[], Job]:
+    """What says how long a job has taken so far, and how many requests, from now on."""
+    began, asked = office.now(), office.aws.requests
+
+    def spent() -> Job:
+        return replace(
+            job,
+            requests=job.requests + office.aws.requests - asked,
+            seconds=job.seconds + (office.now() - began).total_seconds(),
+        )
+
+    return spent
+
+
+def _finish(
+    job: Job, take: Take, office: Office, spent: Callable[[], Job]
+) -> tuple[Report, dict[str, Any]]:
+    report, ours = _report(job, take, office, spent)
     report = _kept(report, job, ours, office)
     tell(report, office)
     _see_to_fresh(report, office)
@@ -171,13 +187,8 @@ def _order(job: Job, office: Office) -> Order:
     )
 
 
-def _put_off(job: Job, take: Take, office: Office, began: datetime) -> dict[str, Any]:
-    later = replace(
-        job,
-        rounds=job.rounds + 1,
-        requests=job.requests + office.aws.requests,
-        seconds=job.seconds + (office.now() - began).total_seconds(),
-    )
+def _put_off(job: Job, take: Take, office: Office) -> dict[str, Any]:
+    later = replace(job, rounds=job.rounds + 1)
     text = checkpoint_text({"job": later.to_json(), "take": take.to_json()})
     office.store.write(checkpoint_key(job.audit_id), [text], "application/json")
     if office.queue is not None:
@@ -192,7 +203,7 @@ def _put_off(job: Job, take: Take, office: Office, began: datetime) -> dict[str,
 
 
 def _report(
-    job: Job, take: Take, office: Office, began: datetime
+    job: Job, take: Take, office: Office, spent: Callable[[], Job]
 ) -> tuple[Report, dict[str, Resource]]:
     """The report, and this stack's own resources by ARN."""
     now, union = office.now(), take.union
@@ -217,6 +228,7 @@ def _report(
         changes = apply(office.aws, changes, ours, office.config.region)
         rows = [_after(one, changes, ours, settings) for one in rows]
     rows += unread_rows(union, office.config.account)
+    done = spent()
     return Report(
         audit_id=job.audit_id,
         scope=job.scope.value,
@@ -232,8 +244,8 @@ def _report(
         notes=notes(union, office.policy, now),
         remedy=job.remedy.value,
         changes=changes,
-        seconds=job.seconds + (now - began).total_seconds(),
-        requests=job.requests + office.aws.requests,
+        seconds=done.seconds,
+        requests=done.requests,
     ), ours
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -63,6 +64,8 @@ LANES: dict[tuple[str, str | None], tuple[str, ...]] = {
     ),
 }
 NAMES = [name for names in LANES.values() for name in names]
+
+REPORT = re.compile(r"Memory Size: (?P<has>\d+) MB\tMax Memory Used: (?P<used>\d+) MB")
 
 type Played = dict[str, Future[None]]
 
@@ -186,6 +189,27 @@ def test_the_metrics_count_what_the_messages_told(
         counted[environment] = int(sum(answer["MetricDataResults"][0]["Values"]))
     assert counted == told
     assert told
+
+
+@pytest.mark.sandbox
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
+def test_no_function_comes_near_its_memory_however_often_it_is_used(
+    region: str, played: Played, sandbox: Sandbox
+) -> None:
+    wait(played.values())
+    logs = sandbox.client("logs", region)
+    reports = [
+        REPORT.search(event["message"])
+        for group in logs.describe_log_groups()["logGroups"]
+        for page in logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"], filterPattern="REPORT"
+        )
+        for event in page["events"]
+    ]
+    shares = [int(one["used"]) / int(one["has"]) for one in reports if one is not None]
+    assert len(shares) > 100
+    assert max(shares) < 0.4
 
 
 def test_no_story_of_a_rollback_is_left_out() -> None:

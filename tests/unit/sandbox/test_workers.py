@@ -192,7 +192,7 @@ def test_an_exception_is_an_error_with_type_message_and_trace_and_the_process_st
             "import os\ndef handler(event, context): os.kill(os.getpid(), 9)",
             "app.handler",
             "Runtime.ExitError",
-            "signal: 9",
+            "signal: killed",
         ),
     ],
 )
@@ -217,6 +217,19 @@ def test_a_function_that_takes_too_long_is_ended_and_the_next_call_starts_anew(
     assert late.error["errorMessage"].endswith("request-1 Task timed out after 0.50 seconds")
     assert late.log[0] == "in"
     again = worker.invoke(request(0))
+    assert again.error is None
+    assert again.init_seconds is not None
+
+
+def test_a_function_that_wants_more_memory_than_it_has_is_killed(bench: Bench) -> None:
+    code = "kept = []\ndef handler(event, context):\n    kept.append(bytearray(event << 20))\n"
+    worker = bench.worker(function(code))
+    assert worker.invoke(request(100)).error is None
+    killed = worker.invoke(request(200))
+    assert killed.error is not None
+    assert killed.error["errorType"] == "Runtime.ExitError"
+    assert killed.error["errorMessage"].endswith("Runtime exited with error: signal: killed")
+    again = worker.invoke(request(100))
     assert again.error is None
     assert again.init_seconds is not None
 

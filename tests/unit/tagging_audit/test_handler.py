@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session
 
 from tagging_audit import handler, wiring
 from tagging_audit.command import CommandError
@@ -119,11 +120,12 @@ def world(moto: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr("time.sleep", lambda _: None)
     # What this stack holds is another room's question: here it holds nothing.
     moto.rules.append(listed())
-    handler._config.cache_clear()
-    handler._policy.cache_clear()
+    kept = (handler._config, handler._policy, wiring._fittings)
+    for one in kept:
+        one.cache_clear()
     yield made
-    handler._config.cache_clear()
-    handler._policy.cache_clear()
+    for one in kept:
+        one.cache_clear()
 
 
 class Context:
@@ -419,6 +421,28 @@ def test_an_audit_goes_on_in_the_next_invocation(world: World) -> None:
     assert world.report()["requests"] >= whole["requests"]
     keys = [one["Key"] for one in client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert not [one for one in keys if one.startswith("checkpoints/")]
+
+
+def test_a_warm_invocation_makes_no_client_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue("bare")
+    first = invoke({})
+    made: list[str] = []
+    create = Session.create_client
+
+    def counted(self: Session, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        made.append(service_name)
+        return create(self, service_name, *args, **kwargs)
+
+    monkeypatch.setattr(Session, "create_client", counted)
+    counts = [world.report()["requests"]]
+    for _ in range(2):
+        assert invoke({})["counts"] == first["counts"]
+        counts.append(world.report()["requests"])
+    assert made == []
+    # What is counted is one audit's own, however many its execution environment has done.
+    assert counts[1] == counts[2] <= counts[0]
 
 
 def test_going_on_twice_with_one_audit_is_harmless(world: World) -> None:

@@ -39,7 +39,14 @@ def test_a_bundle_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "outside").exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", zipped({"a": "b"})[:-30]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"no zip", id="text"),
+        pytest.param(zipped({"a": "b"})[:-30], id="half"),
+    ],
+)
 def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BundleError, match="zip archive"):
         unpack(data, tmp_path)
