@@ -255,7 +255,12 @@ def serve(on_ready: Callable[[str], None]) -> None:
     """Serve the account until standard input is closed; `/benchmark/asked` says how much was asked
     since it was last said."""
     from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Lasting(WSGIRequestHandler):
+        """Connections last from one request to the next, as those to AWS do."""
+
+        protocol_version = "HTTP/1.1"
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = DomainDispatcherApplication(create_backend_app)
@@ -273,7 +278,7 @@ def serve(on_ready: Callable[[str], None]) -> None:
             start("501 Not Implemented", [("Content-Type", "application/json")])
             return [b'{"__type": "NotImplemented", "message": "moto does not know it"}']
 
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Lasting)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     on_ready(f"http://127.0.0.1:{server.server_port}")
     sys.stdin.buffer.read()

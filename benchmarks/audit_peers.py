@@ -79,6 +79,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyScore:
+    """The same key by key: how many keys of a kind are wrong, were named, and rightly so."""
+
+    wrong: int
+    named: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One tool on one estate."""
 
@@ -88,6 +97,8 @@ class Run:
     cost: Cost
     """What its own process cost."""
     seconds: float
+    keys: Mapping[str, KeyScore] | None = None
+    """By `missing` and `blank`; None where a tool names resources, and no keys."""
 
 
 @contextmanager
@@ -132,6 +143,18 @@ def scored(truth: Estate, found: set[str]) -> Score:
     )
 
 
+def scored_by_key(
+    truth: Estate, found: Mapping[str, Mapping[str, set[str]]]
+) -> dict[str, KeyScore]:
+    """Key by key, `missing` and `blank` apart; a key that is called the other is wrong in both."""
+    scores = {}
+    for what in ("missing", "blank"):
+        wrong = {(arn, key) for arn, one in truth.truth.items() for key in one[what]}
+        named = {(arn, key) for arn, one in found.items() for key in one[what]}
+        scores[what] = KeyScore(len(wrong), len(named), len(wrong & named))
+    return scores
+
+
 def ours(at: Estate, out: Path, start: Starter) -> Run:
     """`make audit SCOPE=account`, as it is run from a laptop."""
     command = Command(
@@ -148,7 +171,15 @@ def ours(at: Estate, out: Path, start: Starter) -> Run:
     )
     start.run(command)  # what is measured finds its byte code, as on any day but the first
     cost, requests, seconds = _run(command, at, start)
-    return Run("tagging_audit", scored(at, set(found_by_us(out))), requests, cost, seconds)
+    found = found_by_us(out)
+    return Run(
+        "tagging_audit",
+        scored(at, set(found)),
+        requests,
+        cost,
+        seconds,
+        scored_by_key(at, found),
+    )
 
 
 def found_by_us(out: Path) -> dict[str, dict[str, set[str]]]:
@@ -239,7 +270,7 @@ def table(resources: int, runs: Sequence[Run]) -> str:
         f"{resources:,} resources in moto's server, {when}, Python {platform.python_version()}, "
         "one run:",
         "",
-        "| | missing found | blank found | of what it names, true | requests | CPU s | peak MB |",
+        "| | missing, recall | blank, recall | precision | requests | CPU s | peak MB |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(
             f"| {one.name} | {one.score.missing:.3f} | {one.score.blank:.3f} "
@@ -248,6 +279,9 @@ def table(resources: int, runs: Sequence[Run]) -> str:
             for one in runs
         ),
     ]
+    for one in runs:
+        if one.keys is not None:
+            lines += ["", _by_key(one.name, one.keys)]
     if us is not them:
         lines += [
             "",
@@ -256,6 +290,15 @@ def table(resources: int, runs: Sequence[Run]) -> str:
             f"{them.cost.peak_mb / us.cost.peak_mb:.1f} times the memory.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _by_key(name: str, keys: Mapping[str, KeyScore]) -> str:
+    said = "; ".join(
+        f"{what} recall {one.right / one.wrong:.3f} ({one.right:,} of {one.wrong:,}), "
+        f"precision {one.right / one.named:.3f}"
+        for what, one in keys.items()
+    )
+    return f"{name}, key by key: {said}."
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""An audit of ten thousand resources: all that is wrong, in few requests and little memory."""
+"""An audit of ten thousand resources: all that is wrong, and what it costs to find it."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ def test_ten_thousand_resources(tmp_path: Path) -> None:
         run = ours(at, tmp_path / "out", start)
     print(f"\n{run}")  # noqa: T201  # numbers that a person reads
     assert (run.score.missing, run.score.blank, run.score.precision) == (1.0, 1.0, 1.0)
+    assert run.keys is not None
+    assert all(one.wrong == one.named == one.right > 0 for one in run.keys.values())
     assert run.requests <= MOST_REQUESTS
     assert run.cost.peak_mb <= MOST_MEGABYTES

@@ -14,19 +14,30 @@ from typing import Any
 
 _SERVICES = frozenset(
     {
+        "autoscaling",
+        "cloudformation",
         "cloudwatch",
         "codebuild",
         "codepipeline",
         "dynamodb",
+        "ec2",
+        "ecr",
         "elasticbeanstalk",
+        "elbv2",
         "events",
+        "kms",
         "lambda",
         "logs",
+        "rds",
+        "resource-explorer-2",
+        "resourcegroupstaggingapi",
         "s3",
         "secretsmanager",
         "sns",
         "sqs",
         "ssm",
+        "stepfunctions",
+        "sts",
     }
 )
 

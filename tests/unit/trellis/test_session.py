@@ -44,7 +44,14 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def seen(client: Any) -> tuple[object, ...]:
     """Where a client sends its requests, and how it signs them."""
     signer = client._request_signer
+    model = client.meta.service_model
+    operation = model.operation_model(
+        "ListBuckets" if "ListBuckets" in model.operation_names else model.operation_names[0]
+    )
+    rules = client._ruleset_resolver.construct_endpoint(operation, {}, {})
     return (
+        rules.url,
+        rules.properties,
         client.meta.endpoint_url,
         client.meta.region_name,
         client.meta.partition,
