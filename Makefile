@@ -118,9 +118,11 @@ template: setup
 	@$(DEV)/bin/cfn-lint --template template.yaml </dev/null && echo "cfn-lint: clean"
 	@$(DEV)/bin/sam validate --lint --region us-east-1 >/dev/null && echo "sam validate --lint: clean"
 
-# The stories of rollbacks mostly wait, and so run beside everything else. Style, types and the
-# template's linters come first in `make check`; here they are among the tests, or run beside them.
-PYTEST = $(DEV)/bin/python -m pytest -q --junitxml=.cache/results/$(1).xml
+# Most of what plays in a sandbox waits, and so everything runs side by side. The stories of
+# rollbacks are one long chain in one process: they go before the rest (`nice`), which fills what
+# they leave. Style, types and the template's linters come first in `make check`; here they are among
+# the tests, or run beside them.
+PYTEST = nice -n $(2) $(DEV)/bin/python -m pytest -q --junitxml=.cache/results/$(1).xml
 STORIES := tests/sandbox/test_rollback_stories.py
 SCANNERS := tests/template/test_scanners.py
 
@@ -128,17 +130,18 @@ test: lint $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes af
 	@rm -rf .cache/results && mkdir -p .cache/results
 	@$(DEV)/bin/sam build >.cache/sam-build.log 2>&1 || { tail -n 5 .cache/sam-build.log; exit 1; }
 	@export TRELLIS_BUILT=1; began=$$SECONDS; status=0; \
-	echo "types, and the stories of rollbacks in a sandbox, beside all that follows"; \
+	echo "types, the stories of rollbacks, and tests without a sandbox, two at a time, beside all that follows"; \
 	$(MAKE) types >.cache/types.log 2>&1 & types=$$!; \
-	$(call PYTEST,stories) --durations=5 $(STORIES) $(ARGS) >.cache/stories.log 2>&1 & stories=$$!; \
-	trap 'kill $$types $$stories 2>/dev/null || true' EXIT; \
-	echo "tests without a sandbox, two at a time"; \
-	$(call PYTEST,without) -n 2 --dist worksteal --durations=5 tests/unit tests/template --ignore=$(SCANNERS) $(ARGS) || status=$$?; \
+	$(call PYTEST,stories,0) --durations=5 $(STORIES) $(ARGS) >.cache/stories.log 2>&1 & stories=$$!; \
+	$(call PYTEST,without,10) -n 2 --dist worksteal --durations=5 tests/unit tests/template --ignore=$(SCANNERS) $(ARGS) >.cache/without.log 2>&1 & without=$$!; \
+	trap 'kill $$types $$stories $$without 2>/dev/null || true' EXIT; \
+	echo "tests of what sam build makes, of scanners, and in sandboxes, two files at a time"; \
+	$(call PYTEST,within,5) -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(SCANNERS) tests/contract tests/sandbox --ignore=$(STORIES) $(ARGS) || status=$$?; \
 	wait $$types || status=$$?; cat .cache/types.log; \
-	echo "($$((SECONDS - began)) s) tests of what sam build makes, of scanners, and in sandboxes, two files at a time"; \
-	$(call PYTEST,within) -n 2 --dist loadfile --durations=10 tests/contract tests/sandbox $(SCANNERS) --ignore=$(STORIES) $(ARGS) || status=$$?; \
-	echo "($$((SECONDS - began)) s) the stories of rollbacks"; \
-	wait $$stories || status=$$?; cat .cache/stories.log; \
+	for one in "$$stories stories the stories of rollbacks" "$$without without tests without a sandbox"; do \
+	  read -r pid name what <<<"$$one"; \
+	  wait $$pid || status=$$?; echo "($$((SECONDS - began)) s) $$what"; cat .cache/$$name.log; \
+	done; \
 	echo "($$((SECONDS - began)) s) all together:"; \
 	$(DEV)/bin/python -m tests.total .cache/results && exit $$status
 
