@@ -21,18 +21,21 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operations import platforms
 from operations.samconfig import Place, PlaceError, place
 from operations.template import ROOT
 
+_SUPERSEDED = (
+    "PlatformVersion is not, or no longer, offered in this Region: `aws elasticbeanstalk "
+    "list-platform-versions` names those that are"
+)
 MENDS = {
     "default vpc": "the account has no default VPC in this Region: set VpcId, InstanceSubnetIds "
     "and LoadBalancerSubnetIds",
     "already exists": "a stack of this project and suffix was deleted before and kept its data: "
     "choose another EnvironmentSuffix, or remove what it kept (docs/operations.md, Delete)",
-    "no solution stack": "PlatformVersion is not, or no longer, offered in this Region: "
-    "`aws elasticbeanstalk list-platform-versions` names those that are",
-    "platform version": "PlatformVersion is not, or no longer, offered in this Region: "
-    "`aws elasticbeanstalk list-platform-versions` names those that are",
+    "no solution stack": _SUPERSEDED,
+    "no platform named": _SUPERSEDED,
     "vpcs has been reached": "the account's quota of VPCs is used up: give it one to use (VpcId)",
     "loadbalancers cannot be created": "the account's quota of load balancers is used up: raise "
     "it, or set DevEnvironmentType to SingleInstance",
@@ -142,11 +145,17 @@ def ask_beanstalk(where: Place, environment: str, since: datetime) -> str | None
 
 
 Explain = Callable[[Place, datetime], str | None]
+Check = Callable[[Place], str | None]
 Say = Callable[[str], None]
 
 
-def deploy(where: Place, explain: Explain, say: Say) -> Outcome:
-    """Run `sam deploy` for one place, say its lines, and find out why it failed if it did."""
+def deploy(where: Place, explain: Explain, say: Say, check: Check) -> Outcome:
+    """Run `sam deploy` for one place, say its lines, and find out why it failed if it did.
+
+    It is not run where it is known to fail.
+    """
+    if refused := check(where):
+        return Outcome(where, is_deployed=False, reason=refused)
     since = datetime.now(UTC)
     last = ""
     with subprocess.Popen(  # noqa: S603 -- the name is a section of our own samconfig.toml
@@ -166,12 +175,12 @@ def deploy(where: Place, explain: Explain, say: Say) -> Outcome:
     return Outcome(where, is_deployed=False, reason=explain(where, since) or last or "no reason")
 
 
-def deploy_all(places: Sequence[Place], explain: Explain, say: Say) -> list[Outcome]:
+def deploy_all(places: Sequence[Place], explain: Explain, say: Say, check: Check) -> list[Outcome]:
     """Deploy to every place at the same time; all of them end, whatever becomes of the others."""
     outcomes: dict[str, Outcome] = {}
 
     def work(where: Place) -> None:
-        outcomes[where.name] = deploy(where, explain, say)
+        outcomes[where.name] = deploy(where, explain, say, check)
 
     threads = [threading.Thread(target=work, args=(where,), name=where.name) for where in places]
     for thread in threads:
@@ -202,6 +211,7 @@ def main(
     arguments: Sequence[str],
     explain: Explain = ask_cloudformation,
     say: Say = lambda line: print(line, flush=True),  # noqa: T201 -- a person reads it
+    check: Check = platforms.refusal,
 ) -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.deploy", description=__doc__)
     parser.add_argument("--no-build", action="store_true", help="deploy what was built before")
@@ -216,7 +226,7 @@ def main(
         built = subprocess.run(["sam", "build"], cwd=ROOT, check=False)  # noqa: S607 -- as above
         if built.returncode:
             return built.returncode
-    outcomes = deploy_all(places, explain, say)
+    outcomes = deploy_all(places, explain, say, check)
     for line in summary(outcomes):
         say(line)
     return 0 if all(outcome.is_deployed for outcome in outcomes) else 1

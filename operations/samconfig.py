@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from operations.template import ROOT
@@ -22,6 +24,8 @@ class Place:
     name: str
     stack: str
     region: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The template's parameters that are given there."""
 
 
 def place(name: str, path: Path = SAMCONFIG) -> Place:
@@ -41,4 +45,13 @@ def place(name: str, path: Path = SAMCONFIG) -> Place:
     for needed in ("stack_name", "region"):
         if not written.get(needed):
             raise PlaceError(f"section {name!r} of {path.name} has no {needed}")
-    return Place(name=name, stack=written["stack_name"], region=written["region"])
+    overrides = written.get("parameter_overrides", [])
+    if isinstance(overrides, str):
+        overrides = shlex.split(overrides)
+    pairs = (one.partition("=") for one in overrides)
+    return Place(
+        name=name,
+        stack=written["stack_name"],
+        region=written["region"],
+        parameters={key.strip(): value.strip().strip("\"'") for key, _, value in pairs},
+    )

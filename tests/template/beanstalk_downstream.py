@@ -155,6 +155,8 @@ NEEDED = {
     "s3:PutBucketPolicy": "core",
     "s3:PutObject": "core, reported",
     "s3:PutObjectAcl": "core, reported",
+    # The certificate that its listeners are given.
+    "acm:DescribeCertificate": "core (acm:Describe*)",
     # Its log groups.
     "logs:CreateLogGroup": "logs",
     "logs:DeleteLogGroup": "logs",

@@ -138,6 +138,10 @@ FUNCTIONS = {
                 "sqs:ReceiveMessage",  # Lambda polls the queue
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
+                # Elastic Beanstalk asks about an environment's resources with its caller's rights.
+                "cloudformation:DescribeStackResource",
+                "cloudformation:DescribeStackResources",
+                "elasticloadbalancing:DescribeLoadBalancers",
                 # The tagging API tags with the rights of its caller.
                 "autoscaling:CreateOrUpdateTags",
                 "cloudwatch:TagResource",

@@ -12,7 +12,7 @@ from moto.events.models import EventPattern
 
 from operations.template import Node
 from tests.template.faults import properties, turns_red_when
-from tests.template.rendered import CONNECTION, Template
+from tests.template.rendered import CONNECTION, Template, walk
 
 Event = dict[str, Any]
 
@@ -200,6 +200,31 @@ SCHEDULED = {"AuditScheduleRule", "SweepRule"}
 
 def matches(rule: Node, event: Event) -> bool:
     return bool(EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(event))
+
+
+@turns_red_when(
+    "all but true",
+    lambda source: properties(source, "CreationRule")["EventPattern"]["detail"].update(
+        readOnly=[{"anything-but": [True]}]
+    ),
+)
+def test_anything_but_names_texts_and_numbers(template: Template) -> None:
+    """EventBridge's own matcher refuses other values, which moto's takes.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+    """
+    rules = template.resolved(AuditScope="account").of_type("AWS::Events::Rule")
+    found = [
+        value
+        for rule in rules.values()
+        for path, node in walk(rule.get("EventPattern", {}))
+        if path and path[-1] == "anything-but"
+        for value in (node if isinstance(node, list) else [node])
+    ]
+    assert found
+    for value in found:
+        assert isinstance(value, str | int | float | dict), value
+        assert not isinstance(value, bool), value
 
 
 @turns_red_when(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -14,7 +15,15 @@ from tests.template.faults import (
     turns_red_when,
     turns_red_when_written,
 )
-from tests.template.rendered import ACCOUNT, CHAT_SECRET, CONNECTION, REGION, Template, as_list
+from tests.template.rendered import (
+    ACCOUNT,
+    CERTIFICATE,
+    CHAT_SECRET,
+    CONNECTION,
+    REGION,
+    Template,
+    as_list,
+)
 
 TRUSTED = {
     "BeanstalkServiceRole": "elasticbeanstalk.amazonaws.com",
@@ -27,6 +36,10 @@ TRUSTED = {
     "StartRole": "events.amazonaws.com",
     "TaggingAuditFunctionRole": "lambda.amazonaws.com",
 }
+
+
+DOWNSTREAM = ("BeanstalkDownstreamPolicy", "BeanstalkDownstreamSupportPolicy")
+"""What Elastic Beanstalk does with the rights of the pipeline and of rollback."""
 
 
 def granted(template: Template, **parameters: str) -> Iterator[tuple[str, Node]]:
@@ -152,9 +165,46 @@ def test_roles_have_policies_of_our_own_only(template: Template) -> None:
     for name, role in template.of_type("AWS::IAM::Role").items():
         assert not {"ManagedPolicyArns", "Policies"} & role.keys(), name
     for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
-        shared = 2 if name == "BeanstalkDownstreamPolicy" else 1  # the pipeline's and rollback's
+        shared = 2 if name in DOWNSTREAM else 1  # the pipeline's and rollback's
         assert len(policy["Roles"]) == shared, name
     assert not template.of_type("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::User")
+
+
+@turns_red_when(
+    "one policy for all that Beanstalk does",
+    lambda source: statements(source, "BeanstalkDownstreamPolicy").extend(
+        statements(source, "BeanstalkDownstreamSupportPolicy")
+    ),
+)
+def test_no_policy_is_longer_than_aws_takes(template: Template) -> None:
+    """With the longest names, and everything granted that may be.
+
+    IAM does not count white space, S3 and KMS do:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html,
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html,
+    https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
+    """
+    form = template.resolved(
+        ProjectName="p" * 15,
+        EnvironmentSuffix="s" * 8,
+        SourceConnectionArn=CONNECTION,
+        ChatSecretArn=CHAT_SECRET,
+        CertificateArn=CERTIFICATE,
+        DevEnvironmentType="SingleInstance",
+        AuditScope="account",
+        AuditGlobalResources="true",
+        AuditRemedy="on",
+    )
+    for kind, key, most in (
+        ("AWS::IAM::ManagedPolicy", "PolicyDocument", 6_144),
+        ("AWS::IAM::Role", "AssumeRolePolicyDocument", 2_048),
+        ("AWS::S3::BucketPolicy", "PolicyDocument", 20_480),
+        ("AWS::KMS::Key", "KeyPolicy", 32_768),
+    ):
+        for name, one in form.of_type(kind).items():
+            # An ARN of AWS's making: a name of 64 characters, and what stands before it.
+            written = re.sub(r"<[^>]+>", "x" * 110, json.dumps(one[key], separators=(",", ":")))
+            assert len(written) <= most, f"{name}: {len(written)} characters"
 
 
 @turns_red_when(
@@ -217,13 +267,13 @@ def test_trust_is_bound_to_its_source_where_aws_supports_it(template: Template) 
 @turns_red_when(
     "any role to anything",
     lambda source: statement(
-        source, "BeanstalkDownstreamPolicy", "HandTheInstanceRoleToInstancesOnly"
+        source, "BeanstalkDownstreamSupportPolicy", "HandTheInstanceRoleToInstancesOnly"
     ).pop("Condition"),
 )
 @turns_red_when(
     "any role to instances",
     lambda source: statement(
-        source, "BeanstalkDownstreamPolicy", "HandTheInstanceRoleToInstancesOnly"
+        source, "BeanstalkDownstreamSupportPolicy", "HandTheInstanceRoleToInstancesOnly"
     ).update(Resource="*"),
 )
 def test_roles_are_passed_one_by_one_to_one_service(template: Template) -> None:
@@ -259,9 +309,9 @@ def test_every_statement_has_one_purpose_and_says_it(template: Template) -> None
 
 @turns_red_when(
     "an action without a source",
-    lambda source: statements(source, "BeanstalkDownstreamPolicy")[1]["Action"].append(
-        "cloudformation:SetStackPolicy"
-    ),
+    lambda source: statement(source, "BeanstalkDownstreamPolicy", "ChangeTheStackOfAnEnvironment")[
+        "Action"
+    ].append("cloudformation:SetStackPolicy"),
 )
 @turns_red_when(
     "an action that a deployment needs is gone",
@@ -272,11 +322,16 @@ def test_every_statement_has_one_purpose_and_says_it(template: Template) -> None
 def test_what_beanstalk_needs_downstream_is_what_the_table_says(template: Template) -> None:
     found = {
         action
-        for policy, entry in granted(template)
-        if policy == "BeanstalkDownstreamPolicy"
+        for policy, entry in granted(template, CertificateArn=CERTIFICATE)
+        if policy in DOWNSTREAM
         for action in as_list(entry["Action"])
     }
     assert found == set(NEEDED)
+
+
+OF_AWS = ("env-resources", "platform-assets")
+"""The buckets of AWS that Beanstalk reads with its caller's rights, and instances with theirs:
+https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/vpc-vpce.html"""
 
 
 @turns_red_when(
@@ -289,7 +344,7 @@ def test_what_beanstalk_needs_downstream_is_what_the_table_says(template: Templa
 )
 def test_downstream_rights_stop_at_what_beanstalk_made(template: Template) -> None:
     for policy, entry in granted(template):
-        if policy != "BeanstalkDownstreamPolicy":
+        if policy not in DOWNSTREAM:
             continue
         for resource in as_list(entry["Resource"]):
             if resource.startswith(("arn:aws:cloudformation", "arn:aws:autoscaling")):
@@ -297,7 +352,12 @@ def test_downstream_rights_stop_at_what_beanstalk_made(template: Template) -> No
             elif resource.startswith(("arn:aws:elasticloadbalancing", "arn:aws:cloudwatch")):
                 assert "awseb-" in resource
             elif resource.startswith("arn:aws:s3"):
-                assert f":::elasticbeanstalk-{REGION}-{ACCOUNT}" in resource
+                of_aws = tuple(f"arn:aws:s3:::elasticbeanstalk-{kind}-{REGION}" for kind in OF_AWS)
+                assert f":::elasticbeanstalk-{REGION}-{ACCOUNT}" in resource or resource.startswith(
+                    of_aws
+                )
+                if resource.startswith(of_aws):
+                    assert entry["Action"] == "s3:GetObject"
             elif resource.startswith("arn:aws:ec2"):
                 assert f":{REGION}:{ACCOUNT}:" in resource
 
@@ -343,7 +403,7 @@ def test_what_has_no_name_of_beanstalk_is_bound_by_the_tag_of_its_stack(template
     }
     for policy, entry in granted(template):
         for action in as_list(entry["Action"]):
-            if policy != "BeanstalkDownstreamPolicy" or not action.startswith("ec2:"):
+            if policy not in DOWNSTREAM or not action.startswith("ec2:"):
                 continue
             if action in free or action.startswith("ec2:Describe"):
                 continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from operations.template import ROOT, Node
 from tests.template.faults import properties, turns_red_when, turns_red_when_written
-from tests.template.rendered import FORMS, Template, walk
+from tests.template.rendered import FORMS, Template, as_list, walk
 
 KEEPS_DATA = {
     "AccessLogBucket",
@@ -143,6 +143,25 @@ def test_one_switch_keeps_or_deletes_the_data(template: Template) -> None:
         table = resolved.properties("LedgerTable")
         assert "DeletionProtectionEnabled" not in table  # the rollback of a creation would fail
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@turns_red_when(
+    "a transform that does not know RetainExceptOnCreate",
+    lambda source: source.update(
+        Transform=["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+    ),
+)
+def test_sams_transform_is_the_only_one(template: Template) -> None:
+    """https://github.com/aws-cloudformation/cfn-language-discussion/issues/139."""
+    assert template.source["Transform"] == "AWS::Serverless-2016-10-31"
+
+
+@turns_red_when(
+    "sweeps that fail for the ten minutes of a first deployment",
+    lambda source: source["Resources"]["SweepRule"].pop("DependsOn"),
+)
+def test_no_sweep_begins_before_its_settings_are_there(template: Template) -> None:
+    assert "RollbackSettings" in as_list(template.resources["SweepRule"].get("DependsOn", []))
 
 
 @turns_red_when(

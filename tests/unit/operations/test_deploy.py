@@ -40,6 +40,10 @@ esac
     return calls
 
 
+def fine(_: Place) -> None:
+    """Nothing is known that a deployment would fail with."""
+
+
 def event(logical_id: str, status: str, reason: str | None, at: datetime) -> dict[str, Any]:
     written = {"LogicalResourceId": logical_id, "ResourceStatus": status, "Timestamp": at}
     return written if reason is None else {**written, "ResourceStatusReason": reason}
@@ -48,7 +52,7 @@ def event(logical_id: str, status: str, reason: str | None, at: datetime) -> dic
 def test_both_places_are_deployed_side_by_side_and_the_failed_one_is_named(sam: Path) -> None:
     said: list[str] = []
     reason = "DevEnvironment: No default VPC for this user"
-    code = deploy.main(["us-east-1", "us-west-2"], lambda where, since: reason, said.append)
+    code = deploy.main(["us-east-1", "us-west-2"], lambda where, since: reason, said.append, fine)
     assert code == 1
     assert said[-3:] == [
         "storefront-main in us-east-1: deployed",
@@ -61,13 +65,31 @@ def test_both_places_are_deployed_side_by_side_and_the_failed_one_is_named(sam: 
 
 def test_the_clis_own_last_word_counts_where_the_stack_cannot_be_asked(sam: Path) -> None:
     said: list[str] = []
-    assert deploy.main(["--no-build", "us-west-2"], lambda where, since: None, said.append) == 1
+    assert (
+        deploy.main(["--no-build", "us-west-2"], lambda where, since: None, said.append, fine) == 1
+    )
     assert said[-1] == "storefront-main in us-west-2: FAILED: Error: something went wrong"
+
+
+def test_a_place_that_is_known_to_fail_is_not_begun_and_the_other_goes_on(sam: Path) -> None:
+    said: list[str] = []
+
+    def check(where: Place) -> str | None:
+        return "PlatformVersion: superseded" if where.region == "us-west-2" else None
+
+    (sam.parent / "failed").touch()
+    names = ["--no-build", "us-east-1", "us-west-2"]
+    assert deploy.main(names, lambda where, since: None, said.append, check) == 1
+    assert said[-2:] == [
+        "storefront-main in us-east-1: deployed",
+        "storefront-main in us-west-2: FAILED: PlatformVersion: superseded",
+    ]
+    assert "us-west-2" not in sam.read_text(encoding="utf-8")
 
 
 def test_a_place_that_samconfig_does_not_have_is_refused_before_anything_runs(sam: Path) -> None:
     said: list[str] = []
-    assert deploy.main(["mars-north-1"], lambda where, since: None, said.append) == 2
+    assert deploy.main(["mars-north-1"], lambda where, since: None, said.append, fine) == 2
     assert "no section 'mars-north-1'" in said[0]
     assert not sam.exists()
 
@@ -95,6 +117,7 @@ def test_the_first_reason_is_the_one_that_the_others_follow_from() -> None:
             "set VpcId, InstanceSubnetIds and LoadBalancerSubnetIds",
         ),
         ("Resource of type … did not stabilize.", "describe-events --severity ERROR"),
+        ("No Platform named 'arn:…/Python 3.13 running on …/4.5.2' found.", "PlatformVersion"),
     ],
 )
 def test_what_a_new_account_lacks_has_its_mend(reason: str, words: str) -> None:
@@ -102,9 +125,21 @@ def test_what_a_new_account_lacks_has_its_mend(reason: str, words: str) -> None:
 
 
 def test_sections_of_samconfig_say_stack_and_region() -> None:
-    assert place("us-west-2") == Place("us-west-2", "storefront-main", "us-west-2")
+    found = place("us-west-2")
+    assert (found.name, found.stack, found.region) == ("us-west-2", "storefront-main", "us-west-2")
+    assert found.parameters["NotificationEmail"] == "releases@example.com"
     with pytest.raises(PlaceError, match="no section 'nowhere'"):
         place("nowhere")
+
+
+@pytest.mark.parametrize("form", ['["A=1", \'B="two words"\']', "'A=1 B=\"two words\"'"])
+def test_parameters_are_read_in_both_forms(tmp_path: Path, form: str) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_text(
+        f'[a.deploy.parameters]\nstack_name = "s"\nregion = "r"\nparameter_overrides = {form}\n',
+        encoding="utf-8",
+    )
+    assert place("a", config).parameters == {"A": "1", "B": "two words"}
 
 
 def test_a_section_that_says_too_little_is_named(tmp_path: Path) -> None:
