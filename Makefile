@@ -133,10 +133,10 @@ test: lint $(CHECKOV)/.ready ## Everything that CI runs, in under ten minutes af
 	echo "types, the stories of rollbacks, and tests without a sandbox, two at a time, beside all that follows"; \
 	$(MAKE) types >.cache/types.log 2>&1 & types=$$!; \
 	$(call PYTEST,stories,0) --durations=5 $(STORIES) $(ARGS) >.cache/stories.log 2>&1 & stories=$$!; \
-	$(call PYTEST,without,10) -n 2 --dist worksteal --durations=5 tests/unit tests/template --ignore=$(SCANNERS) $(ARGS) >.cache/without.log 2>&1 & without=$$!; \
+	$(call PYTEST,without,4) -n 2 --dist worksteal --durations=5 tests/unit tests/template --ignore=$(SCANNERS) $(ARGS) >.cache/without.log 2>&1 & without=$$!; \
 	trap 'kill $$types $$stories $$without 2>/dev/null || true' EXIT; \
 	echo "tests of what sam build makes, of scanners, and in sandboxes, two files at a time"; \
-	$(call PYTEST,within,5) -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(SCANNERS) tests/contract tests/sandbox --ignore=$(STORIES) $(ARGS) || status=$$?; \
+	$(call PYTEST,within,2) -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(SCANNERS) tests/contract tests/sandbox --ignore=$(STORIES) $(ARGS) || status=$$?; \
 	wait $$types || status=$$?; cat .cache/types.log; \
 	for one in "$$stories stories the stories of rollbacks" "$$without without tests without a sandbox"; do \
 	  read -r pid name what <<<"$$one"; \

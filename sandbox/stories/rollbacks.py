@@ -301,10 +301,13 @@ def now() -> float:
 
 @contextmanager
 def losing_events(world: World) -> Iterator[None]:
-    """Lose every event of a deploy action."""
+    """Lose every event of this pipeline's deploy actions; those of others in the Region arrive."""
     pattern = {
         "source": ["aws.codepipeline"],
-        "detail": {"type": {"category": ["Deploy"]}},
+        "detail": {
+            "pipeline": [world.outputs["PipelineName"]],
+            "type": {"category": ["Deploy"]},
+        },
     }
     accident(world, "PUT", f"{world.region}/faults", {"drop": 1, "pattern": pattern})
     world.audience.happened("events", Mark.FAILED, "every event of a deployment is lost")

@@ -18,7 +18,7 @@ from tests.unit.sandbox import object_store
 from tests.unit.sandbox.codepipeline.declared import KEY
 from tests.unit.sandbox.local_cloud import Emitted, FakeCloud, client, serve
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def eventually[T](look: Callable[[], T], wanted: Callable[[T], bool] = bool) -> T:
