@@ -1,10 +1,17 @@
-"""The order of a run: the files that take longest begin first, so that none is left for the end."""
+"""What holds for all tests: the order of a run, and that no test fails for being slow.
+
+The files that take longest begin first, so that none is left for the end.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LONGEST = (
     "sandbox/test_stories.py",

@@ -129,9 +129,17 @@ def plan(desk: Desk, settings: EnvironmentSettings) -> Plan:
 
 
 def _newest(desk: Desk, settings: EnvironmentSettings) -> ActionRun | None:
-    return next(
-        (run for run in desk.pipeline.deploys() if run.deployment.stage == settings.stage), None
-    )
+    """The stage's newest deployment, by the run that the stage had last.
+
+    Among the newest actions of all stages it may be buried: a hundred runs that production's
+    approval turned away are more than are read.
+    """
+    run_of_stage = desk.pipeline.stage(settings.stage).execution_id
+    for execution_id in (run_of_stage, None) if run_of_stage else (None,):
+        for run in desk.pipeline.deploys(execution_id):
+            if run.deployment.stage == settings.stage:
+                return run
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

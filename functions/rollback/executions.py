@@ -20,13 +20,20 @@ class Executions:
 
     def is_alive(self, holder: str) -> bool:
         """Whether an execution still goes on; one that is forgotten does not."""
+        return self._status(holder) == "RUNNING"
+
+    def is_stopped(self, holder: str) -> bool:
+        """Whether somebody stopped an execution: Lambda itself never does."""
+        return self._status(holder) == "STOPPED"
+
+    def _status(self, holder: str) -> str:
         try:
             found = call(self._client.get_durable_execution, DurableExecutionArn=holder)
         except RefusedError as err:
             if err.code == "ResourceNotFoundException":
-                return False
+                return ""
             raise
-        return str(found.get("Status")) == "RUNNING"
+        return str(found.get("Status"))
 
     def begin(self, event: Mapping[str, object]) -> None:
         """Invoke this function with an event, and do not wait for it."""

@@ -60,7 +60,7 @@ class Pipeline:
         return Run(
             execution_id=execution_id,
             status=str(found.get("status", "")),
-            started=listed.started if listed else _EPOCH,
+            started=listed.started if listed else self._began(execution_id),
             pipeline_version=found.get("pipelineVersion"),
             revision=first.get("revisionId") or (listed.revision if listed else None),
             summary=first.get("revisionSummary") or (listed.summary if listed else None),
@@ -73,6 +73,11 @@ class Pipeline:
                 for one in found.get("variables") or []
             ),
         )
+
+    def _began(self, execution_id: str) -> datetime:
+        """When a run began that is not among the newest: with its first action."""
+        actions = self._actions(execution_id)
+        return min((one["startTime"] for one in actions if "startTime" in one), default=_EPOCH)
 
     def runs(self) -> list[Run]:
         """The newest executions, newest first."""

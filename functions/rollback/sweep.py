@@ -96,6 +96,10 @@ def _dead(desk: Desk) -> list[OpenWatch]:
 
 def _take_over(desk: Desk, watch: OpenWatch) -> str:
     deployment = deployment_of(desk.pipeline, watch)
+    if deployment is not None and desk.executions.is_stopped(watch.holder):
+        _log("a watch that a person stopped is left alone", deployment)
+        count("StoppedWatchesFound")
+        deployment = None
     if deployment is None:
         desk.ledger.close_watch(watch.pipeline, watch.action_execution_id)
         return watch.action_execution_id

@@ -42,6 +42,8 @@ ENVIRONMENTS = {
     "DeployToProd": "bakery-prod-demo",
 }
 _DEPLOYS = timedelta(seconds=20)
+MOST_ACTIONS = 500
+"""As many of all actions as `rollback.pipeline` reads: five pages of a hundred."""
 
 type Call = tuple[str, str]
 """Client and operation."""
@@ -645,6 +647,7 @@ def _list_action_executions(
     **_: Any,
 ) -> Any:
     wanted = (filter or {}).get("pipelineExecutionId")
+    newest = sorted(world.actions, key=lambda one: one.started, reverse=True)
     return {
         "actionExecutionDetails": [
             {
@@ -670,7 +673,7 @@ def _list_action_executions(
                     }
                 },
             }
-            for a in world.actions
+            for a in (newest[:MOST_ACTIONS] if wanted is None else newest)
             if wanted is None or a.execution == wanted
         ]
     }

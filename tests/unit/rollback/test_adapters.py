@@ -105,6 +105,26 @@ def test_reads_a_run_with_its_variables_and_what_it_rolls_back_to(stubbed: Stubb
     assert (run.stop_reason, run.variables) == ("ada says so", (("RollbackSafe", "no"),))
 
 
+def test_a_run_that_is_not_among_the_newest_began_with_its_first_action(stubbed: Stubbed) -> None:
+    client, stub = stubbed("codepipeline")
+    stub.add_response(
+        "get_pipeline_execution",
+        {"pipelineExecution": {"pipelineExecutionId": ID, "status": "Succeeded"}},
+        {"pipelineName": "pipe", "pipelineExecutionId": ID},
+    )
+    stub.add_response(
+        "list_pipeline_executions",
+        {"pipelineExecutionSummaries": [summary(OTHER, 1)]},
+        {"pipelineName": "pipe", "maxResults": 100},
+    )
+    stub.add_response(
+        "list_action_executions",
+        {"actionExecutionDetails": [detail(startTime=AT + timedelta(hours=1)), detail("Source")]},
+        {"pipelineName": "pipe", "filter": {"pipelineExecutionId": ID}},
+    )
+    assert pipeline(client).run(ID).started == AT
+
+
 def test_sorts_what_succeeded_in_a_stage_over_all_pages(stubbed: Stubbed) -> None:
     client, stub = stubbed("codepipeline")
     wanted = {"pipelineName": "pipe", "filter": {"succeededInStage": {"stageName": "DeployToProd"}}}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.unit.rollback.release_world import Release, World
+from tests.unit.rollback.release_world import MOST_ACTIONS, Release, World
 from tests.unit.rollback.test_workflow import good_first
 
 
@@ -53,7 +54,8 @@ def test_back_past_a_stop_a_cap_and_a_mode_but_not_to_what_is_no_way_back() -> N
     world.play()
     assert world.acts == []
     world.executions[action.execution].status = "Stopped"
-    assert ordered(world, command="roll-back", environment="prod")["outcome"] == "rolled back"
+    answer = ordered(world, command="roll-back", environment="prod", revision="v1")
+    assert answer["outcome"] == "rolled back"
     again = ordered(world, command="roll-back", environment="prod")
     assert again["outcome"] == "refused"
     assert "already runs the known-good v1" in again["reason"]
@@ -106,3 +108,20 @@ def test_what_is_not_there_is_named() -> None:
     assert ordered(world, command="release", environment="prod")["outcome"] == "refused"
     nothing = ordered(world, command="roll-back", environment="prod")
     assert "nothing was ever deployed" in nothing["reason"]
+
+
+def test_back_from_a_deployment_that_many_runs_have_buried() -> None:
+    """Runs that end at production's approval leave five actions each, production none."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play()
+    prod = world.actions[-1]
+    world.actions += [
+        replace(prod, id=f"dev-{n}", execution=f"run-{n}", stage="DeployToDev", started=later)
+        for n in range(MOST_ACTIONS)
+        for later in (world.clock.now() + timedelta(minutes=n),)
+    ]
+    answer = ordered(world, command="roll-back", environment="prod", revision="v1")
+    assert answer["outcome"] == "rolled back"
+    assert world.running() == {"v1"}

@@ -383,6 +383,19 @@ def test_the_sweep_takes_a_dead_watch_over_and_no_living_one() -> None:
     assert len(world.acts) == 1
 
 
+def test_the_sweep_leaves_alone_what_a_person_stopped() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_StopDurableExecution.html."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=timedelta(seconds=100)))
+    world.play(timedelta(seconds=40))
+    [journal] = [j for j, _ in world.journals if j.ended is None]
+    journal.ended = "stopped"
+    world.play(timedelta(hours=1), sweeping=True)
+    assert world.acts == []
+    assert world.ledger.open_watches("bakery-pipeline-demo") == []
+
+
 def approval_waits(world: World) -> list[float]:
     """What the sweeps measured, in seconds, in their order."""
     found = []
