@@ -2,7 +2,8 @@
 
 Every question has a short timeout and may go unanswered: a message goes out all the same. A
 service that did not answer is left alone for a while, so that its silence is waited for once and
-not for every message of a batch. Nothing is changed by asking.
+not for every message of a batch. Nothing is changed by asking, so what breaks off at once is asked
+again, once: the connection may be one that was closed while the function was frozen.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from notify.story import Approval, Occasion, Running, Story, occasion
 from trellis.ledger import Bake, Sighting
 
 _SILENCE_SECONDS = 30.0
+_AT_ONCE_SECONDS = 1.0
 _MOST_DEEP_LOOKS = 3
 _LOG_EVENTS = 100
 _LOG_LINES = 15
@@ -71,8 +73,17 @@ class Gatherer:
 
         if self._silent_until.get(service, 0.0) > self._clock():
             return None
+        began = self._clock()
         try:
-            return answer(self._client(service))
+            client = self._client(service)
+            try:
+                return answer(client)
+            except (aws.ConnectionClosedError, aws.SSLError):
+                # Over TLS a hang-up without a word is an SSLError. What broke off late was silence:
+                # a second wait for it would double the time that a message may take.
+                if self._clock() - began > _AT_ONCE_SECONDS:
+                    raise
+                return answer(client)
         except (aws.ConnectionError, aws.HTTPClientError) as err:
             self._silent_until[service] = self._clock() + _SILENCE_SECONDS
             self._unanswered(question, err)

@@ -31,22 +31,32 @@ def identity(
             fact = f"{happening.state.value}#{_at(happening.origin.at)}"
             return about_happening(f"alarm#{happening.arn or happening.name}"), fact
         case EnvironmentEvent():
-            said = hashlib.sha256(happening.message.encode(errors="replace")).hexdigest()[:12]
             about = about_happening(f"environment#{happening.environment}")
-            return about, f"{_at(happening.origin.at)}#{said}"
+            return about, f"{_at(happening.origin.at)}#{_short(happening.message)}"
         case OwnHappening():
             return _of_own(happening)
 
 
 def _of_own(happening: OwnHappening) -> tuple[str, str]:
-    from trellis.events import RollbackStateChange, TaggingAuditCompleted
+    from trellis.events import RollbackState, RollbackStateChange, TaggingAuditCompleted
 
     event = happening.event
     if isinstance(event, TaggingAuditCompleted):
         return about_happening(f"audit#{event.audit_id}"), "completed"
-    kind = "rollback" if isinstance(event, RollbackStateChange) else "bake"
     about = about_release(event.pipeline, event.execution_id)
-    return about, f"{kind}#{event.watch_id}#{event.state.value}"
+    if not isinstance(event, RollbackStateChange):
+        return about, f"bake#{event.watch_id}#{event.state.value}"
+    fact = f"rollback#{event.watch_id}#{event.state.value}"
+    if event.state in (RollbackState.FAILED, RollbackState.REFUSED):
+        # A watch that gave up may be taken over and then fail for good, under the same id: people
+        # need both. An event that is published again carries the same reason.
+        return about, f"{fact}#{_short(event.reason)}"
+    return about, fact
+
+
+def _short(text: str) -> str:
+    """A text's stand-in, so that a key stays short whatever it is made of."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
 
 
 def _at(at: datetime | None) -> str:

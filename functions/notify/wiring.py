@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -24,10 +25,34 @@ from trellis.table import BlankTable, DynamoTable
 _EMAILS_A_SECOND = 4
 """Two workers at most: together they stay below SNS's ten e-mails a second for an account."""
 
+_REST_SECONDS = 30
+"""Lambda closes connections that are not used, while the function is frozen too."""
+
 _ASKING_SECONDS = 2
 _LEDGER_SECONDS = 2
 _SECRET_KEPT_SECONDS = 300
 _SHORTEST_LIFE = timedelta(seconds=30)
+
+
+class Fresh:
+    """Clients whose connections are made anew after a rest.
+
+    A connection that was closed while the function was frozen looks open until something is sent
+    over it, and then nobody can say what became of that.
+    """
+
+    def __init__(self, clients: Clients, now: Callable[[], float]) -> None:
+        self._clients, self._now = clients, now
+        self._used_at: dict[str, float] = {}
+
+    def get(self, service: str, *, timeout_seconds: float = 5, attempts: int = 3) -> Any:
+        """The client of a service, as `Clients.get` makes it."""
+        client = self._clients.get(service, timeout_seconds=timeout_seconds, attempts=attempts)
+        now = self._now()
+        if now - self._used_at.get(service, now) > _REST_SECONDS:
+            client.close()  # only its connections: the next request makes a new one
+        self._used_at[service] = now
+        return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +68,17 @@ class _Fittings:
 @cache
 def _fittings(config: Config) -> _Fittings:
     clients = Clients(config.region)
+    # The clock on the wall: whether the monotonic one runs while frozen is nowhere promised.
+    fresh = Fresh(clients, time.time)
     return _Fittings(
         clients=clients,
         email=Email(
-            lambda: clients.get("sns", attempts=1),
+            lambda: fresh.get("sns", attempts=1),
             config.topic_arn,
             Pace(_EMAILS_A_SECOND, time.monotonic, time.sleep),
         ),
         gatherer=Gatherer(
-            lambda service: clients.get(service, timeout_seconds=_ASKING_SECONDS, attempts=1),
+            lambda service: fresh.get(service, timeout_seconds=_ASKING_SECONDS, attempts=1),
             _unanswered,
             time.monotonic,
         ),

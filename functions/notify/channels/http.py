@@ -7,19 +7,26 @@ a cold start, and what they would add, retries, is decided here by what the ledg
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from notify.deliver import RefusedError, UncertainError
 from trellis.errors import ConfigError
 
 _TIMEOUT_SECONDS = 5.0
+"""For connecting to all addresses of a host together, and again for each read."""
+
+_LEAST_SECONDS = 1.5
+"""What one address gets at least: a first packet that was lost is sent again after a second."""
+
 _MOST_ANSWER_BYTES = 64 * 1024
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -59,17 +66,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=_TIMEOUT_SECONDS, context=_tls()
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=_TIMEOUT_SECONDS)
+    tls = _tls() if parts.scheme == "https" else None
+    connection = (
+        http.client.HTTPSConnection(host, parts.port, context=tls)
+        if tls
+        else http.client.HTTPConnection(host, parts.port)
+    )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         try:
-            connection.connect()
+            connection.sock = _connect(host, connection.port, tls)
         except OSError as err:
             raise RefusedError(f"{host} was not reached: {err}") from err
         try:
@@ -84,6 +90,74 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         connection.close()
     _judge(host, response.status, said, _retry_after(response.getheader("Retry-After")))
     return Answer(response.status, said)
+
+
+def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
+    """A connection to a host, the handshake done within the same time. Raises OSError."""
+    began = time.monotonic()
+    connected = dial(host, port, _TIMEOUT_SECONDS)
+    try:
+        # As http.client does: a request goes out in two writes.
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            connected.settimeout(_left(began + _TIMEOUT_SECONDS, time.monotonic()))
+            connected = tls.wrap_socket(connected, server_hostname=host)
+        connected.settimeout(_TIMEOUT_SECONDS)
+    except OSError:
+        connected.close()
+        raise
+    return connected
+
+
+def _addresses(host: str, port: int) -> Sequence[Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _open(address: Any, seconds: float) -> socket.socket:
+    family, kind, protocol, _, where = address
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.settimeout(seconds)
+        opened.connect(where)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def dial(
+    host: str,
+    port: int,
+    seconds: float,
+    *,
+    look_up: Callable[[str, int], Sequence[Any]] = _addresses,
+    open_: Callable[[Any, float], socket.socket] = _open,
+    clock: Callable[[], float] = time.monotonic,
+) -> socket.socket:
+    """A connection to the first address of a host that answers, within so many seconds.
+
+    `socket.create_connection` gives that time to each address: a host with three silent ones would
+    outlast what an invocation has left. Here they share it. Raises OSError.
+    """
+    until = clock() + seconds
+    found = look_up(host, port)
+    error: OSError = OSError(f"{host} has no address")
+    for number, address in enumerate(found):
+        try:
+            left = _left(until, clock())
+            share = max(left / (len(found) - number), _LEAST_SECONDS)
+            return open_(address, min(left, share))
+        except OSError as err:
+            error = err
+            if clock() >= until:
+                break
+    raise error
+
+
+def _left(until: float, now: float) -> float:
+    if now >= until:
+        raise TimeoutError("timed out")
+    return until - now
 
 
 def _judge(host: str, status: int, said: bytes, retry_after: float | None) -> None:

@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+    SSLError,
+)
 from botocore.session import get_session
 from botocore.stub import ANY, Stubber
 
@@ -344,6 +350,9 @@ class Silent:
     [
         (ReadTimeoutError(endpoint_url="https://x"), 1),
         (ConnectTimeoutError(endpoint_url="https://x"), 1),
+        # Once more over a new connection, as the old one may have been forgotten; no third time.
+        (ConnectionClosedError(endpoint_url="https://x"), 2),
+        (SSLError(endpoint_url="https://x", error=EOFError()), 2),
         (ClientError({"Error": {"Code": "ThrottlingException"}}, "GetPipelineExecution"), 2),
     ],
 )
@@ -362,6 +371,19 @@ def test_a_silent_service_is_waited_for_once_and_then_left_alone_for_a_while(
     now[0] = 31.0
     gatherer.story(event, ())
     assert service.asked == 2 * asked
+
+
+def test_a_service_that_hangs_up_late_is_not_waited_for_twice() -> None:
+    service, now = Silent(ConnectionClosedError(endpoint_url="https://x")), [0.0]
+
+    def client(_: str) -> Any:
+        now[0] += 2.0  # as if the answer had been waited for
+        return service
+
+    event = recognise(sample("stage-failed"))
+    assert isinstance(event, ReleaseEvent)
+    Gatherer(client, lambda question, _: None, lambda: now[0]).story(event, ())
+    assert service.asked == 1
 
 
 def test_the_log_that_matters_ends_where_the_command_failed() -> None:
