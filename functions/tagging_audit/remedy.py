@@ -6,7 +6,7 @@ writes. It is off unless somebody switches it on; a dry run says what it would d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tagging_audit.inventory import own_tags, tagging_api
@@ -23,6 +23,7 @@ _MOST_ARNS = 20
 """TagResources takes no more:
 https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html
 """
+_OUT_OF_TIME = "the time ran out: the next audit adds it"
 
 
 def plan(row: Row, resource: Resource, policy: Policy) -> list[Change]:
@@ -45,18 +46,32 @@ def plan(row: Row, resource: Resource, policy: Policy) -> list[Change]:
 
 
 def apply(
-    aws: Aws, changes: Sequence[Change], resources: Mapping[str, Resource], region: str
+    aws: Aws,
+    changes: Sequence[Change],
+    resources: Mapping[str, Resource],
+    region: str,
+    has_time: Callable[[], bool],
 ) -> list[Change]:
-    """Make the changes, and return each with what became of it.
+    """Make the changes while there is time, and return each with what became of it.
 
     `resources` are those that the changes are for. `region` is asked for what belongs to none.
     """
+
+    def flush(home: str, tags: tuple[tuple[str, str], ...], arns: Sequence[str]) -> None:
+        errors = _tag(aws, home, arns, dict(tags))
+        keys = dict(tags)
+        for arn in arns:
+            done.extend(_ended(one, errors.get(arn)) for one in mine[arn] if one.key in keys)
+
     done: list[Change] = []
     waiting: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     mine: dict[str, list[Change]] = {}
     for change in changes:
         mine.setdefault(change.arn, []).append(change)
     for arn, its in mine.items():
+        if not has_time():
+            done += [replace(one, error=_OUT_OF_TIME) for one in its]
+            continue
         resource = resources[arn]
         home = region if resource.region == GLOBAL else resource.region
         try:
@@ -74,20 +89,16 @@ def apply(
         if not left:
             continue
         if (call := _own_call(resource, left)) is None:
-            waiting.setdefault((home, tuple(left.items())), []).append(arn)
+            alike = home, tuple(left.items())
+            waiting.setdefault(alike, []).append(arn)
+            if len(waiting[alike]) == _MOST_ARNS:
+                flush(*alike, waiting.pop(alike))
         else:
             error = _called(aws, home, *call)
             done += [_ended(one, error) for one in its if one.key in left]
+    # These were read again already, and are a few calls: without them that would be for nothing.
     for (home, tags), arns in waiting.items():
-        for start in range(0, len(arns), _MOST_ARNS):
-            some = arns[start : start + _MOST_ARNS]
-            errors = _tag(aws, home, some, dict(tags))
-            done += [
-                _ended(one, errors.get(arn))
-                for arn in some
-                for one in mine[arn]
-                if one.key in dict(tags)
-            ]
+        flush(home, tags, arns)
     order = {(one.arn, one.key): number for number, one in enumerate(changes)}
     return sorted(done, key=lambda one: order[one.arn, one.key])
 

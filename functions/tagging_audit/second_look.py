@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from tagging_audit.inventory.take import Order, Take
@@ -26,15 +27,24 @@ from trellis.ledger import Ledger, Message, Progress, about_happening
 from trellis.observability import count, logger
 from trellis.records import Look
 
+_MOST_RESOURCES = 300
+"""Looked at in one invocation: at the slowest pace (pace.py) they take 150 of its 300 seconds.
+The others have their turn right after it."""
+
 
 def look_again(office: Office) -> dict[str, Any]:
     """Look once more at what was new or had changed, and tell what is different now, once."""
     ledger, scope, now = _ledger(office), office.config.scope.value, office.now()
     ledger.answer_look(scope)
     looks = ledger.looks(scope)
-    due = [one for one in looks if one.due <= now + timedelta(seconds=30)]
-    if len(due) < len(looks):
-        _call(min(one.due for one in looks if one not in due), office)
+    ripe = [one for one in looks if one.due <= now + timedelta(seconds=30)]
+    due = _oldest(ripe)
+    is_more = len(due) < len(ripe)
+    if is_more:
+        # The note goes out when these looks have ended; until then nobody else needs to call.
+        ledger.call_look(scope, now, now)
+    elif len(ripe) < len(looks):
+        _call(min(one.due for one in looks if one not in ripe), office)
     if not due:
         return {"outcome": "nothing to look at yet"}
     newest = {one.arn: one for one in sorted(due, key=lambda one: (one.order, one.due))}
@@ -45,6 +55,8 @@ def look_again(office: Office) -> dict[str, Any]:
         _tell_changes(due, rows, new, resolved, memory, mark, now, office)
     for look in due:
         ledger.end_look(look)
+    if is_more and office.queue is not None:
+        office.queue.send({"look-again": scope})
     logger.info("looked again", resources=len(newest), new=len(new), mended=len(resolved))
     return {
         "outcome": "looked again",
@@ -72,6 +84,16 @@ def await_look(arns: Mapping[str, Mapping[str, str] | None], order: str, office:
             )
         )
     _call(due, office)
+
+
+def _oldest(ripe: Sequence[Look]) -> list[Look]:
+    """The looks at those resources that have waited longest, as many as one invocation can do.
+
+    All that are ripe of one resource stay together: the newest event is the one that counts.
+    """
+    arns = dict.fromkeys(one.arn for one in sorted(ripe, key=lambda one: (one.due, one.arn)))
+    taken = frozenset(islice(arns, _MOST_RESOURCES))
+    return [one for one in ripe if one.arn in taken]
 
 
 def _ledger(office: Office) -> Ledger:
@@ -132,13 +154,14 @@ def _changed(
     """The findings that are new, and those that are no more."""
     new: list[Key] = []
     resolved: list[Key] = []
+    told = memory.told if memory else {}
     for arn in looks:
         if arn not in rows:
             continue
         one = rows[arn]
         if one is not None and one.verdict is Verdict.UNKNOWN:
             continue
-        before = memory.findings.get(arn, ()) if memory else ()
+        before = told.get(arn, ())
         was = {(arn, tag, problem) for tag, problem in before}
         now = set(one.keys()) if one else set()
         new += sorted(now - was)
@@ -197,10 +220,12 @@ def _remembering(
         audit_id = f"{looked:%Y%m%dT%H%M%SZ}-look-{office.new_id()}"
         memory = Memory(audit_id=audit_id, at=looked, began=datetime.min.replace(tzinfo=UTC))
     findings, counts, when = dict(memory.findings), dict(memory.counts), dict(memory.looked)
+    untold = dict(memory.untold)
     for arn, one in rows.items():
         if one is not None and one.verdict is Verdict.UNKNOWN:
             continue
         when[arn] = looked
+        untold.pop(arn, None)
         was = Verdict.NON_COMPLIANT if arn in findings else Verdict.COMPLIANT
         if counts.get(was.value):
             counts[was.value] -= 1
@@ -210,4 +235,4 @@ def _remembering(
             findings[arn] = [(each.tag, each.problem.value) for each in one.findings]
         else:
             findings.pop(arn, None)
-    return replace(memory, findings=findings, counts=counts, looked=when)
+    return replace(memory, findings=findings, counts=counts, looked=when, untold=untold)

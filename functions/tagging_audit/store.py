@@ -105,6 +105,13 @@ class Memory:
     """The ARNs that belong to this stack, where its own resources were audited."""
     looked: Mapping[str, datetime] = field(default_factory=dict)
     """When each was looked at since that audit began: what is known of it is as new as that."""
+    untold: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    """The earlier findings of what changed, until somebody has been told of the change."""
+
+    @property
+    def told(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """The findings that others know of: what the next audit or look compares with."""
+        return {**self.findings, **self.untold}
 
     def newer_than(self, began: datetime) -> frozenset[str]:
         """The ARNs of which more is known here than an audit can know that began then."""
@@ -118,9 +125,10 @@ class Memory:
                 "at": self.at.isoformat(),
                 "began": self.began.isoformat(),
                 "counts": dict(self.counts),
-                "findings": {arn: [list(one) for one in its] for arn, its in self.findings.items()},
+                "findings": _listed(self.findings),
                 "ours": sorted(self.ours),
                 "looked": {arn: at.isoformat() for arn, at in self.looked.items()},
+                "untold": _listed(self.untold),
             },
             separators=(",", ":"),
         )
@@ -136,15 +144,21 @@ class Memory:
             at=at,
             began=datetime.fromisoformat(written["began"]) if "began" in written else at,
             counts=written["counts"],
-            findings={
-                arn: [(tag, problem) for tag, problem in its]
-                for arn, its in written["findings"].items()
-            },
+            findings=_paired(written["findings"]),
             ours=frozenset(written["ours"]),
             looked={
                 arn: datetime.fromisoformat(when) for arn, when in written.get("looked", {}).items()
             },
+            untold=_paired(written.get("untold", {})),
         )
+
+
+def _listed(findings: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, list[list[str]]]:
+    return {arn: [list(one) for one in its] for arn, its in findings.items()}
+
+
+def _paired(written: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, list[tuple[str, str]]]:
+    return {arn: [(tag, problem) for tag, problem in its] for arn, its in written.items()}
 
 
 def checkpoint_text(content: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from trellis.session import Clients
 from trellis.table import DynamoTable
 
 _FOR_THE_REPORT_SECONDS = 45.0
-"""Left over when an audit stops looking: for the reports, the remedy and the last words."""
+"""Left over when an audit stops looking and mending: for the reports and the last words."""
 _FOR_THE_REPORT_SHARE = 0.3
 
 
@@ -40,7 +40,7 @@ def _fittings(region: str) -> _Fittings:
     clients = Clients(region)
     aws = Aws(
         Paces(time.monotonic, time.sleep),
-        lambda other: clients if other == region else Clients(other),
+        lambda other: clients if other == region else clients.apart(other),
     )
     return _Fittings(clients, aws)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from tagging_audit.store import (
     report_folder,
 )
 from tagging_audit.telling import summary, tell
+from trellis.events import Verdict
 from trellis.observability import count, logger
 
 _MOST_ROUNDS = 20
@@ -165,6 +166,7 @@ def _finish(
     report, ours = _report(job, take, office, spent)
     report = _kept(report, job, ours, office)
     tell(report, office)
+    _remember_told(report, office)
     _see_to_fresh(report, office)
     if job.rounds > 1:
         office.store.delete(checkpoint_key(job.audit_id))
@@ -225,7 +227,7 @@ def _report(
             if job.remedy is not RemedyMode.OFF:
                 changes += plan(judged, resource, office.policy)
     if job.remedy is RemedyMode.ON and changes:
-        changes = apply(office.aws, changes, ours, office.config.region)
+        changes = apply(office.aws, changes, ours, office.config.region, office.has_time)
         rows = [_after(one, changes, ours, settings) for one in rows]
     rows += unread_rows(union, office.config.account)
     done = spent()
@@ -268,8 +270,12 @@ def _kept(report: Report, job: Job, ours: Mapping[str, Resource], office: Office
     Another audit, or a look, may end meanwhile: then it is all compared anew with what that one
     remembered, so that nothing is told by both.
     """
+    is_compared = False
     for _ in range(_MOST_TRIES):
         memory, mark = memory_of(office, report.scope, report.regions)
+        if is_compared and memory is not None and memory.audit_id == report.audit_id:
+            # It was kept, and only the answer was lost: compared with itself nothing would be new.
+            return report
         if memory is not None and memory.began > job.began:
             # A later audit has ended first: it has told what these older facts could tell.
             report = replace(report, difference=Difference(memory.audit_id))
@@ -277,15 +283,18 @@ def _kept(report: Report, job: Job, ours: Mapping[str, Resource], office: Office
             return report
         newer = memory.newer_than(job.began) if memory else frozenset()
         report = replace(report, difference=_difference(report, memory, newer))
+        is_compared = True
         _write(report, office)
+        findings = remembered(report.rows, memory.findings if memory else None, newer)
         after = Memory(
             audit_id=report.audit_id,
             at=report.at,
             began=job.began,
             counts={verdict.value: number for verdict, number in report.counts.items()},
-            findings=remembered(report.rows, memory.findings if memory else None, newer),
+            findings=findings,
             ours=frozenset(ours),
             looked={arn: memory.looked[arn] for arn in newer} if memory else {},
+            untold={} if office.bus is None else _untold(report, findings, memory),
         )
         if keep_memory(office, report.scope, report.regions, after, mark):
             return report
@@ -295,10 +304,47 @@ def _kept(report: Report, job: Job, ours: Mapping[str, Resource], office: Office
     )
 
 
+def _untold(
+    report: Report, findings: Iterable[str], memory: Memory | None
+) -> dict[str, Sequence[tuple[str, str]]]:
+    """What was known before of all that this report is about to tell.
+
+    Telling may fail after the remembering: then the next audit or look compares with this.
+    """
+    if memory is None:
+        return {arn: () for arn in findings}
+    difference, told = report.difference, memory.told
+    changed = {arn: told.get(arn, ()) for arn, _, _ in (*difference.new, *difference.resolved)}
+    return {**_waiting(report, memory), **changed}
+
+
+def _waiting(report: Report, memory: Memory) -> dict[str, Sequence[tuple[str, str]]]:
+    """What stays untold, because this report does not know it."""
+    unknown = {one.arn for one in report.rows if one.verdict is Verdict.UNKNOWN}
+    return {arn: its for arn, its in memory.untold.items() if arn in unknown}
+
+
+def _remember_told(report: Report, office: Office) -> None:
+    """Remember that others know what this report tells; who has overtaken it remembers more."""
+    difference = report.difference
+    is_news = difference.since is None or difference.new or difference.resolved
+    if office.bus is None or not is_news:
+        return
+    for _ in range(_MOST_TRIES):
+        memory, mark = memory_of(office, report.scope, report.regions)
+        if memory is None or memory.audit_id != report.audit_id:
+            return
+        after = replace(memory, untold=_waiting(report, memory))
+        if after.untold == memory.untold or keep_memory(
+            office, report.scope, report.regions, after, mark
+        ):
+            return
+
+
 def _difference(report: Report, memory: Memory | None, newer: frozenset[str]) -> Difference:
     return compare(
         report.rows,
-        memory.findings if memory else None,
+        memory.told if memory else None,
         memory.audit_id if memory else None,
         {(kind, one.region) for one in report.troubles for kind in one.types},
         newer,

@@ -58,9 +58,9 @@ class Clients:
         """A stand-in of the client, which is made when it is first asked for something."""
         return _Later(lambda: self.get(service, timeout_seconds=timeout_seconds, attempts=attempts))
 
-    def apart(self) -> Clients:
-        """Other clients, for other timeouts and tries, of the same session."""
-        other = Clients(self._region)
+    def apart(self, region: str | None = None) -> Clients:
+        """Other clients, for other timeouts and tries or another Region, of the same session."""
+        other = Clients(region or self._region)
         other._sessions = self._sessions
         return other
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from tagging_audit import handler, wiring
+from tagging_audit import handler, second_look, wiring
 from tagging_audit.command import CommandError
 from tagging_audit.inventory.aws import Aws
 from tagging_audit.office import NotAllowedError
@@ -445,6 +445,13 @@ def test_a_warm_invocation_makes_no_client_anew(
     assert counts[1] == counts[2] <= counts[0]
 
 
+def test_the_regions_share_what_botocore_has_read(world: World) -> None:
+    office = wiring.open_office(handler._config(), handler._policy(()), Context(lambda: 300_000))
+    here, there = (office.aws._client("sqs", one) for one in ("us-east-1", "us-west-2"))
+    assert there._loader is here._loader
+    assert there.meta.region_name == "us-west-2"
+
+
 def test_going_on_twice_with_one_audit_is_harmless(world: World) -> None:
     invoke(in_queue(SCHEDULED), running_out(5))
     (note,) = world.notes()
@@ -627,6 +634,78 @@ def test_an_audit_does_not_undo_one_that_began_later_and_ended_first(world: Worl
     assert (found["findings"], found["new-findings"], found["resolved-findings"]) == (1, 0, 0)
 
 
+def test_an_audit_whose_memory_was_kept_without_an_answer_still_tells(world: World) -> None:
+    queue("orders", GOOD)
+    since = invoke({})["audit-id"]
+    retag("orders", {}, "Owner")
+    done: list[bool] = []
+
+    def lose_the_answer(request: Request) -> Answer | None:
+        """S3 keeps it, its answer is lost, and what botocore then repeats is refused."""
+        if done or not (request.operation.startswith("PUT") and "latest-" in request.operation):
+            return None
+        done.append(True)
+        key = request.operation.removeprefix(f"PUT /{BUCKET}/")
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=request.body.encode())
+        return OVERTAKEN
+
+    world.moto.rules.append(lose_the_answer)
+    world.later(minutes=1)
+    found = invoke({})
+    assert (found["new-findings"], found["resolved-findings"]) == (1, 0)
+    assert world.told()[-1]["new-findings"] == 1
+    assert world.report()["difference"]["since"] == since
+
+    world.later(minutes=1)
+    assert invoke({})["new-findings"] == 0
+
+
+def audit_that_cannot_tell(world: World) -> None:
+    """An audit that finds a tag missing, and whose event nobody takes."""
+    queue("orders", GOOD)
+    invoke({})
+    retag("orders", {}, "Owner")
+    world.later(minutes=1)
+    world.moto.refuse("PutEvents", "AccessDeniedException", times=1)
+    assert invoke(in_queue(SCHEDULED))["batchItemFailures"]
+    world.later(minutes=1)
+
+
+def test_what_an_audit_could_not_tell_the_next_one_tells_once(world: World) -> None:
+    audit_that_cannot_tell(world)
+    assert [invoke({})["new-findings"] for _ in range(2)] == [1, 0]
+
+
+def test_what_an_audit_could_not_tell_a_look_tells_once(world: World) -> None:
+    audit_that_cannot_tell(world)
+    invoke(in_queue(tag_change("orders", {}, "Owner")))
+    after_the_grace(world)
+    told = world.told()[-1]
+    assert (told["trigger"], told["new-findings"]) == ("tag-change", 1)
+    world.later(minutes=1)
+    assert invoke({})["new-findings"] == 0
+
+
+def test_what_could_not_be_told_waits_while_nobody_can_read_it(world: World) -> None:
+    audit_that_cannot_tell(world)
+    world.moto.refuse("GetResources", "AccessDeniedException", times=1)
+    unread = invoke({})
+    assert (unread["unknown"], unread["new-findings"]) == (4, 0)
+    world.later(minutes=1)
+    assert [invoke({})["new-findings"] for _ in range(2)] == [1, 0]
+
+
+def test_a_mend_that_could_not_be_told_is_told_by_the_next_audit(world: World) -> None:
+    queue("orders", {"Project": "bakery", "CostCenter": "CC-4242"})
+    invoke({})
+    retag("orders", GOOD)
+    world.later(minutes=1)
+    world.moto.refuse("PutEvents", "AccessDeniedException", times=1)
+    invoke(in_queue(SCHEDULED))
+    world.later(minutes=1)
+    assert [invoke({})["resolved-findings"] for _ in range(2)] == [1, 0]
+
+
 def test_an_audit_that_is_overtaken_again_and_again_says_so(world: World) -> None:
     world.moto.rules.append(
         lambda request: (
@@ -642,11 +721,12 @@ def test_an_audit_that_is_overtaken_again_and_again_says_so(world: World) -> Non
 
 def test_what_an_earlier_version_remembered_is_understood() -> None:
     at = datetime(2026, 11, 24, 9, tzinfo=UTC)
-    memory = Memory(audit_id="a", at=at, began=at, looked={"arn": at})
+    untold = {"arn": [("Owner", "missing")], "new": []}
+    memory = Memory(audit_id="a", at=at, began=at, looked={"arn": at}, untold=untold)
     written = json.loads(memory.to_text())
     assert Memory.from_text(memory.to_text()) == memory
-    del written["began"], written["looked"]
-    assert Memory.from_text(json.dumps(written)) == replace(memory, looked={})
+    del written["began"], written["looked"], written["untold"]
+    assert Memory.from_text(json.dumps(written)) == replace(memory, looked={}, untold={})
 
 
 def test_the_first_memory_is_written_by_one_alone(world: World) -> None:
@@ -676,6 +756,39 @@ def test_a_burst_of_tag_events_is_one_message(world: World) -> None:
     (told,) = world.told()
     assert told["new-findings"] == 36
     assert len(told["worst"]) == 10
+
+
+def test_more_looks_than_fit_are_done_in_turn_and_the_oldest_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_look, "_MOST_RESOURCES", 5)
+    names = [f"orders-{number:02}" for number in range(12)]
+    for name in reversed(names):
+        queue(name)
+        invoke(in_queue(*[tag_change(name, {}, "Owner", version=one) for one in (1, 2)]))
+        world.later(seconds=1)
+    queue("later")
+    world.later(minutes=5)
+    invoke(in_queue(tag_change("later", {}, "Owner")))
+    world.notes()
+    world.later(minutes=6)
+    rounds = 0
+    note: dict[str, Any] = {"trellis-audit": {"look-again": "account"}}
+    while rounds < 5:
+        assert invoke(in_queue(note)) == {"batchItemFailures": []}
+        rounds += 1
+        if world.sent()[-1]["DelaySeconds"] > 0:
+            break
+        (note,) = world.notes()
+    assert rounds == 3
+    assert [one["new-findings"] for one in world.told()] == [15, 15, 6]
+    seen = [{each["arn"] for each in one["worst"]} for one in world.told()]
+    assert seen[0] <= {arn(name) for name in names[7:]}
+    assert seen[2] == {arn(name) for name in names[:2]}
+
+    world.later(minutes=6)
+    invoke(in_queue(note))
+    assert world.told()[-1]["worst"][0]["arn"] == arn("later")
 
 
 def test_events_out_of_order_end_with_the_truth(world: World) -> None:
@@ -907,6 +1020,27 @@ def test_the_remedy_adds_what_is_missing_and_never_overwrites(
         "Project": "",
     }
     assert bakery.told()[0]["remedied"] == 13
+
+
+def test_a_remedy_that_runs_out_of_time_is_told_and_the_next_audit_goes_on(
+    bakery: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_REMEDY", "on")
+    handler._config.cache_clear()
+    queue("bakery-orders-demo", ALL)
+    beanstalk_tags(bakery, {})
+    bakery.moto.rules.append(empty("UpdateTagsForResource"))
+
+    def remaining() -> int:
+        """Hardly any time once a resource has its tags."""
+        return 40_000 if bakery.moto.asked("UpdateTagsForResource") else 300_000
+
+    found = invoke({}, remaining)
+    assert found["remedied"] == 5
+    late = [one for one in bakery.report()["remedy"]["changes"] if not one["done"]]
+    assert {one["error"] for one in late} == {"the time ran out: the next audit adds it"}
+    assert len(late) == 5
+    assert bakery.told()[0]["remedied"] == 5
 
 
 def test_the_remedy_cannot_be_switched_on_by_hand(bakery: World) -> None:

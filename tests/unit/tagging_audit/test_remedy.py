@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +53,10 @@ def planned(resource: Resource) -> list[Change]:
     return plan(row(resource, settings), resource, POLICY)
 
 
-def applied(*resources: Resource) -> list[Change]:
+def applied(*resources: Resource, has_time: Callable[[], bool] = lambda: True) -> list[Change]:
     changes = [change for one in resources for change in planned(one)]
     aws = Aws(Paces(time.monotonic, lambda _: None), clients, attempts=3)
-    return apply(aws, changes, {one.arn: one for one in resources}, "us-east-1")
+    return apply(aws, changes, {one.arn: one for one in resources}, "us-east-1", has_time)
 
 
 def tags_of(name: str) -> dict[str, str]:
@@ -164,6 +165,21 @@ def test_tags_twenty_at_a_time(moto: Gate, tagging: list[dict[str, Any]]) -> Non
     assert [len(one["ResourceARNList"]) for one in tagging] == [20, 20, 5]
     assert all(one.is_done for one in done)
     assert len(done) == 45 * 5
+
+
+def test_what_was_read_again_is_tagged_even_when_the_time_is_up(
+    moto: Gate, tagging: list[dict[str, Any]]
+) -> None:
+    names = [f"q{number}" for number in range(30)]
+    for name in names:
+        client("sqs").create_queue(QueueName=name)
+    looks = iter([True] * 22)
+    done = applied(*[ours(name, {}) for name in names], has_time=lambda: next(looks, False))
+    assert [len(one["ResourceARNList"]) for one in tagging] == [20, 2]
+    late = [one for one in done if not one.is_done]
+    assert {one.error for one in late} == {"the time ran out: the next audit adds it"}
+    assert [one.arn for one in late[::5]] == [arn(name) for name in names[22:]]
+    assert len(done) == 30 * 5
 
 
 def test_a_resource_that_was_refused_is_told_by_itself(

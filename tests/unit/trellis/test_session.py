@@ -80,9 +80,14 @@ def test_clients_apart_share_the_session_and_nothing_else() -> None:
     assert reading._loader is acting._loader
 
 
+@pytest.mark.parametrize("is_apart", [False, True], ids=["alone", "apart"])
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_client_is_the_one_that_botocore_makes(region: str) -> None:
+def test_a_client_is_the_one_that_botocore_makes(region: str, is_apart: bool) -> None:
     ours, theirs = Clients(region), get_session()
+    if is_apart:
+        first = Clients("eu-west-1")
+        first.get("sns")
+        ours = first.apart(region)
     for service in sorted({*endpoints._SERVICES, "iam", "resourcegroupstaggingapi"}):
         assert seen(ours.get(service)) == seen(theirs.create_client(service, region_name=region))
 
