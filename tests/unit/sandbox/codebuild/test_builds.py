@@ -326,6 +326,7 @@ def test_the_cache_of_one_build_is_there_in_the_next(builds: Builds, kind: str) 
                     ]
                 }
             },
+            # Not a path of this machine: a buildspec means the home in CodeBuild's container.
             cache={"paths": [".cache/**/*", "/root/.tool"]},
         ),
     )
