@@ -15,6 +15,7 @@ from sandbox.ministack.cloudformation import (
     complete_topics,
     judge_properties,
     offer_resource_type,
+    refuse_what_services_refuse,
     tag_by_schema,
 )
 from sandbox.ministack.durable import Durable
@@ -77,6 +78,7 @@ class Behaviours:
             offer_resource_type(name, resource_type)
         tag_by_schema()
         judge_properties()
+        refuse_what_services_refuse()
         keep_full_buckets()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import schemas
+from sandbox import refusals, schemas
 from sandbox.cloudformation import ResourceFailedError, ResourceType, Stack
 from sandbox.ministack.cloud import current_scope
 
@@ -231,6 +231,25 @@ def judge_properties() -> None:
 
     stacks._validation_errors = validation_errors
     stacks._fail_property_validation = fail_property_validation
+
+
+def refuse_what_services_refuse() -> None:
+    """Let a resource fail that its service would not make, or not change into that."""
+    from ministack.services.cloudformation import provisioners
+
+    def judged(work: Any, kind: str, position: int) -> Any:
+        def judge_first(*given: Any, **named: Any) -> Any:
+            reason = refusals.refusal(kind, given[position])
+            if reason:
+                raise ResourceFailedError(reason)
+            return work(*given, **named)
+
+        return judge_first
+
+    for kind in refusals.KINDS:
+        handler = provisioners._RESOURCE_HANDLERS[kind]
+        handler["create"] = judged(handler["create"], kind, 1)
+        handler["update"] = judged(handler["update"], kind, 2)
 
 
 def _known(value: Any, resources: set[str], known: tuple[Any, ...]) -> Any:

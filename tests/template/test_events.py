@@ -11,8 +11,9 @@ from typing import Any
 from moto.events.models import EventPattern
 
 from operations.template import Node
+from sandbox import event_patterns
 from tests.template.faults import properties, turns_red_when
-from tests.template.rendered import CONNECTION, Template, walk
+from tests.template.rendered import CONNECTION, Template
 
 Event = dict[str, Any]
 
@@ -208,23 +209,17 @@ def matches(rule: Node, event: Event) -> bool:
         readOnly=[{"anything-but": [True]}]
     ),
 )
-def test_anything_but_names_texts_and_numbers(template: Template) -> None:
-    """EventBridge's own matcher refuses other values, which moto's takes.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-    """
+@turns_red_when(
+    "an empty list",
+    lambda source: properties(source, "PipelineRule")["EventPattern"].update(source=[]),
+)
+def test_eventbridge_takes_every_pattern(template: Template) -> None:
+    """Its own compiler refuses what moto's matcher takes, like `anything-but` true."""
     rules = template.resolved(AuditScope="account").of_type("AWS::Events::Rule")
-    found = [
-        value
-        for rule in rules.values()
-        for path, node in walk(rule.get("EventPattern", {}))
-        if path and path[-1] == "anything-but"
-        for value in (node if isinstance(node, list) else [node])
-    ]
-    assert found
-    for value in found:
-        assert isinstance(value, str | int | float | dict), value
-        assert not isinstance(value, bool), value
+    patterns = [rule["EventPattern"] for rule in rules.values() if "EventPattern" in rule]
+    assert patterns
+    for pattern in patterns:
+        event_patterns.check(pattern)
 
 
 @turns_red_when(

@@ -69,6 +69,42 @@ def test_a_faulty_property_fails_before_anything_is_made(local: Local) -> None:
         local.client("sqs").get_queue_url(QueueName="fine")
 
 
+def test_what_only_the_service_refuses_fails_and_is_taken_back(local: Local) -> None:
+    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:::a"}
+    long = {
+        "Version": "2012-10-17",
+        "Statement": [{**statement, "Sid": f"S{n}"} for n in range(90)],
+    }
+    rule = resource("AWS::Events::Rule", Name="odd", EventPattern={"a": [{"anything-but": [True]}]})
+    for name, faulty, reason in (
+        ("long", resource("AWS::IAM::ManagedPolicy", PolicyDocument=long), "PolicySize: 6144"),
+        ("odd", rule, "Event pattern is not valid. Reason: Inside anything but list"),
+    ):
+        stack = create(local, name, {"Resources": {"Fault": faulty}})
+        assert settle(local, name) == "ROLLBACK_COMPLETE"
+        assert reason in reasons(local, stack)["Fault"]
+
+
+def test_a_change_that_the_service_refuses_leaves_the_rule_as_it_was(local: Local) -> None:
+    def template(value: object) -> dict[str, Any]:
+        pattern = {"source": [{"anything-but": [value]}]}
+        return {
+            "Resources": {
+                "Rule": resource("AWS::Events::Rule", Name="kept", EventPattern=pattern),
+            }
+        }
+
+    stack = create(local, "kept", template("aws.s3"))
+    assert settle(local, "kept") == "CREATE_COMPLETE"
+    local.client("cloudformation").update_stack(
+        StackName="kept", TemplateBody=json.dumps(template(None))
+    )
+    assert settle(local, "kept") == "UPDATE_ROLLBACK_COMPLETE"
+    assert "Event pattern is not valid" in reasons(local, stack)["Rule"]
+    pattern = local.client("events").describe_rule(Name="kept")["EventPattern"]
+    assert json.loads(pattern) == {"source": [{"anything-but": ["aws.s3"]}]}
+
+
 def test_what_another_resource_gives_and_a_condition_leaves_out_is_no_fault(local: Local) -> None:
     template = {
         "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
