@@ -232,7 +232,8 @@ def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
 
 def _lengthening(number: int, longest: timedelta) -> timedelta:
     """2 s, and a tenth more of the time that has passed so far."""
-    return min(longest, timedelta(seconds=2 * 1.1 ** max(0, number - 10)))
+    # In seconds: a timedelta overflows long before the numbers of looks end.
+    return timedelta(seconds=min(longest.total_seconds(), 2 * 1.1 ** max(0, number - 10)))
 
 
 # The bake -----------------------------------------------------------------------------------
@@ -710,7 +711,13 @@ def _ask(
 def wait_until_ready(
     script: Script, desk: Desk, environment: str, limit: timedelta, name: str
 ) -> bool:
-    """Give an environment its time to become Ready; whether it did."""
+    """Give an environment its time to become Ready; whether it did.
+
+    The pauses of a longer time are longer, so that no time has 200 looks of two operations each:
+    an execution holds 3,000, and this may come twice in one.
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#limits-durable-functions
+    """
+    longest = max(timedelta(seconds=15), limit / 120)
 
     def wait(part: Script) -> bool:
         began = part.do("begin", datetime, desk.now)
@@ -718,7 +725,7 @@ def wait_until_ready(
             seen = part.do(f"look {number}", _Readiness, lambda: _readiness(desk, environment))
             if seen.is_ready or seen.at - began >= limit:
                 return seen.is_ready
-            part.wait(f"pause {number}", _lengthening(number, timedelta(seconds=15)))
+            part.wait(f"pause {number}", _lengthening(number, longest))
         return False
 
     return script.apart(name, bool, wait)

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from rollback.workflow import wait_until_ready
+from tests.unit.rollback.journal import Journal
 from tests.unit.rollback.release_world import Release, World
 from trellis.events import RollbackMode
 
@@ -287,6 +289,27 @@ def test_aborts_an_update_that_never_ends_and_goes_on() -> None:
     world.play()
     assert ("elasticbeanstalk", "abort_environment_update") in world.calls
     assert world.running() == {"v1"}
+
+
+@pytest.mark.parametrize("minutes", [1, 30, 60, 240])
+def test_a_wait_for_an_environment_of_any_length_has_a_bounded_number_of_looks(
+    minutes: int,
+) -> None:
+    """A durable execution holds 3,000 operations; a look is two, and a wait comes twice."""
+    world = World()
+    world.environments["DeployToProd"].status = "Updating"
+    clock, limit = world.clock, timedelta(minutes=minutes)
+    began, journal = clock.now(), Journal("execution/1", clock)
+    desk = world.desk()
+    while journal.ended is None:
+        journal.resume(
+            lambda script: wait_until_ready(script, desk, "bakery-prod-demo", limit, "ready")
+        )
+        clock.at = journal.wakes_at or clock.at
+    assert journal.answer is False
+    looks = sum("look" in key for key in journal.entries)
+    assert looks < 200
+    assert limit <= clock.now() - began <= limit * 1.1
 
 
 def test_missing_data_never_triggers_and_never_makes_known_good() -> None:
