@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 
 from operations.tables import README, with_tables
 from operations.template import ROOT, load
+from rollback.facts import Run
+from rollback.gather import marked_unsafe
 from tests.template.faults import properties, turns_red_when
 from tests.template.rendered import Template
 
@@ -112,6 +116,35 @@ PAGES = (
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "operations.md"], ids=lambda page: page.name)
+def test_the_upload_takes_any_subject_of_a_commit_and_keeps_what_marks_it(
+    page: Path, tmp_path: Path
+) -> None:
+    [form] = re.findall(
+        r"codepipeline-artifact-revision-summary=\$\(git log -1 --format='(.+)'\)",
+        page.read_text(encoding="utf-8"),
+    )
+
+    def summary(*paragraphs: str) -> str:
+        git = ["git", "-C", str(tmp_path), "-c", "user.name=Ada", "-c", "user.email=ada@localhost"]
+        subprocess.run([*git, "init", "--quiet"], check=True)
+        said = [part for paragraph in paragraphs for part in ("-m", paragraph)]
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", *said], check=True)
+        shown = subprocess.run(
+            [*git, "log", "-1", f"--format={form}"], check=True, capture_output=True, text=True
+        )
+        return shown.stdout.removesuffix("\n")
+
+    subject = 'Revert "Knead longer, brötchen=2"'
+    told = summary(subject, "Why.", "Rollback-Safe: no")
+    # What the shorthand of the AWS CLI takes as one value, and S3 as a header.
+    assert re.fullmatch(r"[0-9a-f]{7,} Revert-Knead-longer-br-tchen-2 Rollback-Safe: no", told)
+    assert marked_unsafe(
+        Run(execution_id="1", status="Succeeded", started=datetime.now(UTC), summary=told)
+    )
+    assert re.fullmatch(r"[0-9a-f]{7,} Revert-Knead-longer-br-tchen-2", summary(subject, "Why."))
 
 
 def test_every_resource_type_that_cannot_be_tagged_is_told() -> None:
