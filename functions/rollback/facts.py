@@ -110,7 +110,8 @@ class Run:
 
     execution_id: str
     status: str
-    """PipelineExecutionStatus: InProgress, Stopping, Stopped, Succeeded, Superseded, Failed, …"""
+    """PipelineExecutionStatus: InProgress, Stopping, Stopped, Succeeded, Superseded, Failed, …
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecution.html"""
     started: datetime
     pipeline_version: int | None = None
     revision: str | None = None
@@ -120,6 +121,11 @@ class Run:
     trigger: str | None = None
     stop_reason: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """The pipeline was updated before the run was over."""
+        return self.status == "Cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +195,12 @@ class Look:
     @property
     def is_ready(self) -> bool:
         return self.status == "Ready"
+
+    def runs_everywhere(self, label: str) -> bool:
+        """The environment and every instance of it run this version."""
+        return self.version_label == label and all(
+            one.version_label == label for one in self.instances
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +302,8 @@ class Facts:
     """Who or what stopped the run, where it was stopped: a phrase."""
     closed_by_person: str | None = None
     """A person disabled the stage's inbound transition since it began: a phrase."""
+    is_cancelled: bool = False
+    """The pipeline was updated before the run was over: it failed by no fault of its own."""
     is_rollback: bool = False
     unsafe: str | None = None
     """Where the release says that it is not safe to roll back: a phrase."""

@@ -111,6 +111,7 @@ def read_facts(desk: Desk, case: Case) -> Facts:
         closed_by_person=_closed(
             stage, deployment, reason_for_api(frozen.reason) if frozen else None
         ),
+        is_cancelled=run.is_cancelled,
         is_rollback=run.is_rollback,
         unsafe=marked_unsafe(run),
         good=read_good(desk, case, stage),

@@ -84,10 +84,20 @@ def stopped_by_a_person(
 def nothing_was_deployed(
     facts: Facts, settings: EnvironmentSettings, now: datetime
 ) -> Decision | None:
-    """No update has begun and every instance runs what ran before; both must be known."""
-    if facts.cause is not Cause.DEPLOY_FAILED or facts.has_update_begun is not False:
+    """No update has begun and every instance runs what ran before; both must be known.
+
+    Where the pipeline was updated meanwhile, nothing has failed: then what the instances run is
+    enough.
+    """
+    if facts.cause is not Cause.DEPLOY_FAILED or not facts.is_everywhere_old:
         return None
-    if not facts.is_everywhere_old:
+    if facts.is_cancelled and facts.look.is_ready:
+        return Decision(
+            Action.STAND_DOWN,
+            f"the pipeline was updated before the deployment was over, and every instance of "
+            f"{facts.name} runs what ran before",
+        )
+    if facts.has_update_begun is not False:
         return None
     return Decision(
         Action.STAND_DOWN,
@@ -183,6 +193,18 @@ def known_good_is_newer(
     )
 
 
+def environment_is_changing(
+    facts: Facts, settings: EnvironmentSettings, now: datetime
+) -> Decision | None:
+    """What its instances will run, and whether it takes a deployment, is seen when it is over."""
+    look = facts.look
+    if look.is_ready or facts.has_waited:
+        return None
+    return Decision(
+        Action.WAIT, f"{facts.name} is {look.status}, and that is waited for first: {_why(facts)}"
+    )
+
+
 def known_good_is_everywhere(
     facts: Facts, settings: EnvironmentSettings, now: datetime
 ) -> Decision | None:
@@ -247,12 +269,10 @@ def asks_first(facts: Facts, settings: EnvironmentSettings, now: datetime) -> De
 def environment_is_not_ready(
     facts: Facts, settings: EnvironmentSettings, now: datetime
 ) -> Decision | None:
-    """Only an environment that is Ready takes a deployment: wait, then abort what it does."""
+    """Only an environment that is Ready takes a deployment: what it does is aborted."""
     look = facts.look
     if look.is_ready:
         return None
-    if not facts.has_waited:
-        return _with_plan(facts, Action.WAIT, f"{facts.name} is {look.status} until then: ")
     if not facts.has_aborted and look.is_abortable:
         return _with_plan(
             facts, Action.ABORT, f"{facts.name} is still {look.status}, its update is aborted: "
@@ -289,6 +309,7 @@ ROWS: tuple[Row, ...] = (
     not_rollback_safe,
     no_known_good,
     known_good_is_newer,
+    environment_is_changing,
     known_good_is_everywhere,
     known_good_is_quarantined,
     bundle_is_gone,

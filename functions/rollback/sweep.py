@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from rollback.codec import encode
 from rollback.desk import Desk
-from rollback.facts import ActionRun, ActionState, Deployment
+from rollback.facts import ActionRun, Deployment
 from rollback.pipeline import Pipeline
 from trellis.observability import count, logger
 from trellis.records import OpenWatch
@@ -67,7 +67,6 @@ def _unwatched(desk: Desk) -> list[ActionRun]:
         for stage, run in newest.items()
         if desk.settings.of_stage(stage) is not None
         and run.updated >= oldest
-        and run.state is not ActionState.ABANDONED
         and desk.ledger.claimed(run.deployment.action_execution_id) is None
         and not _may_still_be_told(desk, run)
     ]

@@ -15,6 +15,7 @@ from rollback.act import Went, go_back
 from rollback.calls import RefusedError
 from rollback.desk import Desk
 from rollback.facts import (
+    ActionRun,
     ActionState,
     Baseline,
     Cause,
@@ -24,7 +25,7 @@ from rollback.facts import (
     Incident,
 )
 from rollback.freeze import freeze
-from rollback.gather import Case, deployed_since, read_baseline, read_facts
+from rollback.gather import Case, bad_label, deployed_since, read_baseline, read_facts
 from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
@@ -36,6 +37,8 @@ from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 _MOST_ROUNDS = 12
 _DEPLOY_LIMIT = timedelta(hours=2)
 """CodePipeline gives a deploy action an hour; a watch that sees none end by then gives up."""
+_UPDATE_MAY_FOLLOW = timedelta(seconds=10)
+"""An action that is abandoned may just have called UpdateEnvironment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def _watch(
     begun = script.do("what was begun before", _Begun, lambda: _begun(desk, deployment)).act
     baseline = script.do("baseline", Baseline, lambda: read_baseline(desk, deployment, settings))
     landing = script.apart(
-        "deployment", _Landing, lambda part: _wait_for_end(part, desk, deployment)
+        "deployment", _Landing, lambda part: _wait_for_end(part, desk, deployment, baseline)
     )
     if landing.is_missing:
         return Ended(outcome="unknown", reason="CodePipeline no longer knows this deployment")
@@ -200,17 +203,21 @@ def _say_lost(
 # Until the action ends ----------------------------------------------------------------------
 
 
-def _wait_for_end(script: Script, desk: Desk, deployment: Deployment) -> _Landing:
+def _wait_for_end(
+    script: Script, desk: Desk, deployment: Deployment, baseline: Baseline
+) -> _Landing:
     landing = script.do("begin", _Landing, lambda: _Landing(began=desk.now()))
     for number in range(1, 2000):
-        landing = script.do(f"look {number}", _Landing, partial(_looked, desk, deployment, landing))
+        landing = script.do(
+            f"look {number}", _Landing, partial(_looked, desk, deployment, baseline, landing)
+        )
         if landing.state is not ActionState.IN_PROGRESS or landing.is_missing:
             return landing
         script.wait(f"pause {number}", _lengthening(number, timedelta(seconds=30)))
     raise GaveUpError(f"{deployment.action_execution_id} does not end")
 
 
-def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
+def _looked(desk: Desk, deployment: Deployment, baseline: Baseline, before: _Landing) -> _Landing:
     run = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
     now, looks = desk.now(), before.looks + 1
     if run is None:
@@ -220,7 +227,7 @@ def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
         if now - before.began > _DEPLOY_LIMIT:
             raise RefusedError("ListActionExecutions", "TooLong", "the action does not end")
         return replace(before, looks=looks)
-    return replace(
+    landed = replace(
         before,
         looks=looks,
         state=run.state,
@@ -228,6 +235,35 @@ def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
         message=run.message,
         label=run.version_label,
     )
+    is_let_go = run.state is ActionState.ABANDONED
+    if is_let_go and desk.pipeline.run(deployment.execution_id).is_cancelled:
+        return _left_to_beanstalk(desk, baseline, before, run, landed, now)
+    return landed
+
+
+def _left_to_beanstalk(
+    desk: Desk,
+    baseline: Baseline,
+    before: _Landing,
+    run: ActionRun,
+    landed: _Landing,
+    now: datetime,
+) -> _Landing:
+    """The end of a deployment that CodePipeline let go of because the pipeline was updated.
+
+    It says Cancelled and Abandoned, and Elastic Beanstalk goes on: what comes of it is seen there.
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecution.html
+    """
+    environment = run.deployment.environment
+    look = desk.beanstalk.look(environment, now)
+    is_settled = look.is_ready and now - run.updated >= _UPDATE_MAY_FOLLOW
+    if not is_settled and now - before.began <= _DEPLOY_LIMIT:
+        return replace(before, looks=landed.looks)
+    incidents = desk.beanstalk.incidents(environment, run.deployment.started)
+    label = bad_label(run, incidents, baseline)
+    if look.is_ready and label is not None and look.runs_everywhere(label):
+        return replace(landed, state=ActionState.SUCCEEDED, ended=now, label=label)
+    return replace(landed, message="the pipeline was updated meanwhile, and it did not arrive")
 
 
 def _lengthening(number: int, longest: timedelta) -> timedelta:
@@ -495,9 +531,9 @@ def _mend(
             case Action.OBSERVE | Action.REFUSE:
                 return _refuse(script, desk, case, settings, facts, decision, evidence)
             case Action.ASK:
-                case = replace(
-                    case, consent=_ask(script, desk, case, settings, facts, decision, evidence)
-                )
+                consent = _ask(script, desk, case, settings, facts, decision, evidence)
+                # That took its time: whatever the environment does now has not been waited for.
+                case = replace(case, consent=consent, has_waited=False)
             case Action.WAIT:
                 wait_until_ready(
                     script, desk, case.deployment.environment, settings.ready_within, "ready"
@@ -714,7 +750,7 @@ def wait_until_ready(
     """Give an environment its time to become Ready; whether it did.
 
     The pauses of a longer time are longer, so that no time has 200 looks of two operations each:
-    an execution holds 3,000, and this may come twice in one.
+    an execution holds 3,000, and this may come three times in one.
     https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#limits-durable-functions
     """
     longest = max(timedelta(seconds=15), limit / 120)

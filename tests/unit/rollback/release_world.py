@@ -228,6 +228,17 @@ class World:
         )
         return self._deploy(execution, action.stage, release, action.artifact)
 
+    def update_pipeline(self) -> None:
+        """A new version of the pipeline: CodePipeline lets go of what is in progress."""
+        self.pipeline_version += 1
+        for action in self.actions:
+            if action.status == "InProgress":
+                action.status, action.updated = "Abandoned", self.clock.now()
+                self._event(action, "CANCELED")
+        for execution in self.executions.values():
+            if execution.status == "InProgress":
+                execution.status = "Cancelled"
+
     def _update(self, environment: Environment, label: str) -> None:
         environment.status, environment.target = "Updating", label
         environment.until = self.clock.now() + _DEPLOYS

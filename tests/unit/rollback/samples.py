@@ -127,6 +127,7 @@ all_facts = st.builds(
     newer=_maybe,
     stopped=_maybe,
     closed_by_person=_maybe,
+    is_cancelled=st.booleans(),
     is_rollback=st.booleans(),
     unsafe=_maybe,
     good=st.one_of(st.none(), goods),

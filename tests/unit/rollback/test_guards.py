@@ -52,6 +52,18 @@ def everywhere() -> None:
     assert "already runs the known-good v1" in world.last()["reason"]
 
 
+def changing() -> None:
+    """CodePipeline gave up waiting while the old instances served; then the new ones turn bad."""
+    world = World()
+    stories.good_first(world)
+    action = world.release(Release("v2", is_bad=True))
+    world.play(timedelta(seconds=5))
+    world._end(action, "Failed", "FAILED", "timed out")
+    world.play()
+    assert world.running() == {"v1"}
+    assert world.states() == ["STARTED", "SUCCEEDED"]
+
+
 def quarantined() -> None:
     world = World()
     stories.good_first(world)
@@ -85,6 +97,7 @@ STORIES: dict[str, Callable[[], None]] = {
     ),
     "no_known_good": stories.test_escalates_for_a_first_release,
     "known_good_is_newer": newer_good,
+    "environment_is_changing": changing,
     "known_good_is_everywhere": everywhere,
     "known_good_is_quarantined": quarantined,
     "bundle_is_gone": stories.test_escalates_when_the_bundle_is_gone_from_every_place,

@@ -46,6 +46,13 @@ TABLE: list[tuple[str, dict[str, Any], EnvironmentSettings, Action, str]] = [
         "nothing reached bakery-prod-demo",
     ),
     (
+        "nothing_was_deployed",
+        {**FAILED, "is_cancelled": True, "look": look("label-1"), "old_labels": {"label-1"}},
+        SETTINGS,
+        Action.STAND_DOWN,
+        "the pipeline was updated",
+    ),
+    (
         "a_newer_deployment",
         {"newer": "a newer deployment (e-3) is running"},
         SETTINGS,
@@ -136,7 +143,14 @@ TABLE: list[tuple[str, dict[str, Any], EnvironmentSettings, Action, str]] = [
     ("asks_first", {}, APPROVE, Action.ASK, "with a yes"),
     ("asks_first", {"consent": Consent.REFUSED}, APPROVE, Action.REFUSE, "a person said no"),
     ("asks_first", {"consent": Consent.EXPIRED}, APPROVE, Action.REFUSE, "nobody answered"),
-    ("environment_is_not_ready", {"look": NOT_READY}, SETTINGS, Action.WAIT, "is Updating"),
+    ("environment_is_changing", {"look": NOT_READY}, SETTINGS, Action.WAIT, "is Updating"),
+    (
+        "environment_is_changing",
+        {"look": look("label-1", "label-1", status="Updating")},
+        SETTINGS,
+        Action.WAIT,
+        "waited for first",
+    ),
     (
         "environment_is_not_ready",
         {"look": NOT_READY, "has_waited": True},
