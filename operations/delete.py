@@ -109,6 +109,8 @@ def delete(where: Place, client: Client, say: Say) -> list[str]:
     check_is_deletable(stack)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     buckets = [outputs[name] for name in BUCKETS if name in outputs]
+    if stopped := stop_watches(client, outputs):
+        say(f"{stopped} watches over deployments stopped")
     for attempt in range(1, ATTEMPTS + 1):
         for bucket in buckets:
             say(f"{bucket}: {empty(s3, bucket)} versions deleted")
@@ -125,6 +127,47 @@ def delete(where: Place, client: Client, say: Say) -> list[str]:
                 raise DeletionError(f"{where.stack} could not be deleted: {reason}") from err
             say(f"{where.stack}: {reason}; once more")
     return remainders(where, client, outputs)
+
+
+def stop_watches(client: Client, outputs: Mapping[str, str]) -> int:
+    """Stop what rollback's function still watches, begin nothing new, and return how many it were.
+
+    Lambda deletes a durable function when its executions have ended: an open question may keep it,
+    and the stack's deletion, for days. Executions stay on the version that they began with, so
+    every version is asked.
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-invocation.html
+    """
+    function = outputs.get("RollbackFunctionArn")
+    if function is None:
+        return 0
+    events, functions = client("events"), client("lambda")
+    for rule in filter(None, outputs.get("RollbackRuleNames", "").split(",")):
+        try:
+            events.disable_rule(Name=rule)
+        except events.exceptions.ResourceNotFoundException:
+            continue  # an earlier attempt got as far as that
+    try:
+        pages = functions.get_paginator("list_durable_executions_by_function").paginate(
+            FunctionName=function, Statuses=["RUNNING"]
+        )
+        running = [
+            one["DurableExecutionArn"] for page in pages for one in page["DurableExecutions"]
+        ]
+    except functions.exceptions.ResourceNotFoundException:
+        return 0
+    return sum(_stop(functions, arn) for arn in running)
+
+
+def _stop(functions: Any, execution: str) -> bool:
+    """Stop one execution; False where it ended by itself meanwhile."""
+    try:
+        functions.stop_durable_execution(DurableExecutionArn=execution)
+    except ClientError:
+        status = functions.get_durable_execution(DurableExecutionArn=execution)["Status"]
+        if status == "RUNNING":
+            raise
+        return False
+    return True
 
 
 def remainders(where: Place, client: Client, outputs: Mapping[str, str]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations import platforms
+from operations import beforehand
 from operations.samconfig import Place, PlaceError, place
 from operations.template import ROOT
 
@@ -39,6 +39,16 @@ MENDS = {
     "vpcs has been reached": "the account's quota of VPCs is used up: give it one to use (VpcId)",
     "loadbalancers cannot be created": "the account's quota of load balancers is used up: raise "
     "it, or set DevEnvironmentType to SingleInstance",
+    "does not support creating load balancers": "AWS has not opened load balancers for this "
+    "account yet: ask AWS Support for it",
+    "loadbalancer type option cannot be changed": "an environment without a load balancer never "
+    "gets one: keep DevEnvironmentType, or deploy a new stack beside this one",
+    "cannot migrate an environment": "an environment stays in the VPC that it was made in: keep "
+    "VpcId, or deploy a new stack beside this one",
+    "more than one load balancer": "another LoadBalancerScheme needs another load balancer: keep "
+    "it, or deploy a new stack beside this one",
+    "not eligible for free tier": "the account is on AWS's free plan, which does not start this "
+    "instance type: upgrade it to the paid plan",
     "vcpu": "the account's quota of running instances is used up: raise it (Service Quotas, EC2)",
     "builds in queue": "the account may not run that many builds at a time: leave "
     "ParallelBuildActions false, or raise the quota of concurrent builds (Service Quotas)",
@@ -211,7 +221,7 @@ def main(
     arguments: Sequence[str],
     explain: Explain = ask_cloudformation,
     say: Say = lambda line: print(line, flush=True),  # noqa: T201 -- a person reads it
-    check: Check = platforms.refusal,
+    check: Check = beforehand.refusal,
 ) -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.deploy", description=__doc__)
     parser.add_argument("--no-build", action="store_true", help="deploy what was built before")

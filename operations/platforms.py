@@ -7,39 +7,28 @@ https://docs.aws.amazon.com/elasticbeanstalk/latest/platforms/welcome.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.samconfig import Place
 from operations.template import load
 
 PARAMETER = "PlatformVersion"
 _REMEMBERED = timedelta(days=30)
-_NO_STACK = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
-"""States of a stack in which a deployment makes its environments anew, or is refused."""
 
 
-def refusal(where: Place) -> str | None:
+def refusal(client: Callable[[str], Any], where: Place) -> str | None:
     """Why a first deployment there would fail, with the mend; None where it would not.
 
-    Nor is anything said where AWS cannot be asked: the deployment itself will then say why.
+    Raises:
+        ClientError, BotoCoreError: where AWS cannot be asked.
     """
     wanted = where.parameters.get(PARAMETER) or load()["Parameters"][PARAMETER]["Default"]
-    session = boto3.session.Session(region_name=where.region)
-    soon = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
-    try:
-        if _exists(session.client("cloudformation", config=soon), where.stack):
-            return None
-        beanstalk = session.client("elasticbeanstalk", config=soon)
-        branch, _, _ = wanted.rpartition("/")
-        offered = _recommended(beanstalk, branch)
-        if wanted in offered or _has_used(beanstalk, wanted):
-            return None
-    except (BotoCoreError, ClientError):
+    beanstalk = client("elasticbeanstalk")
+    branch, _, _ = wanted.rpartition("/")
+    offered = _recommended(beanstalk, branch)
+    if wanted in offered or _has_used(beanstalk, wanted):
         return None
     if not offered:
         return (
@@ -51,16 +40,6 @@ def refusal(where: Place) -> str | None:
         f"on “{offered[0]}”. Write '{PARAMETER}=\"{offered[0]}\"' among the parameter_overrides of "
         f"section {where.name} in samconfig.toml"
     )
-
-
-def _exists(cloudformation: Any, stack: str) -> bool:
-    try:
-        [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as err:
-        if err.response["Error"]["Code"] != "ValidationError":
-            raise
-        return False
-    return found["StackStatus"] not in _NO_STACK
 
 
 def _recommended(beanstalk: Any, branch: str) -> list[str]:

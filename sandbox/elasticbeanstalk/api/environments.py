@@ -25,7 +25,7 @@ from sandbox.elasticbeanstalk.downstream import Step
 from sandbox.elasticbeanstalk.environment import Environment, Identity, State
 from sandbox.elasticbeanstalk.operations import configuration, deployment, lifecycle
 from sandbox.elasticbeanstalk.operations.work import Version, Work
-from sandbox.elasticbeanstalk.options import Settings
+from sandbox.elasticbeanstalk.options import ENVIRONMENT, Settings
 from sandbox.elasticbeanstalk.platforms import Platform
 from sandbox.service import ApiError, Call, now
 
@@ -190,6 +190,16 @@ class Environments(Registry):
             given_settings(given.get("OptionSettings")), given_keys(given.get("OptionsToRemove"))
         )
         check(settings)
+        # "only during environment creation":
+        # https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/environments-cfg-alb.html
+        kinds = [
+            one.get(ENVIRONMENT, "LoadBalancerType") for one in (environment.settings, settings)
+        ]
+        if not settings.is_single and kinds[0] != kinds[1]:
+            raise ApiError(
+                "ConfigurationValidationException",
+                "Configuration validation exception: LoadBalancerType option cannot be changed.",
+            )
         return settings, self.platform(call.scope, given) or environment.platform
 
     def _begin_deployment(self, environment: Environment, work: Work, version: Version) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from operations import delete
@@ -73,3 +75,91 @@ def test_the_wrong_name_deletes_nothing() -> None:
     said: list[str] = []
     assert delete.main(["sandbox-us-east-1"], said.append, lambda question: "no") == 1
     assert said == ["nothing was deleted"]
+
+
+FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:bakery-rollback"
+EXECUTIONS = [f"{FUNCTION}:{version}/durable-execution/{version}/a" for version in (1, 2)]
+
+
+class Watched:
+    """A stack whose rollback watches: its two clients, and what they were asked for."""
+
+    def __init__(self) -> None:
+        made: dict[str, Any] = {"region_name": "us-east-1"}
+        made |= {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        self.clients = {name: boto3.client(name, **made) for name in ("events", "lambda")}
+        self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
+        for stub in self.stubs.values():
+            stub.activate()
+
+    def client(self, service: str) -> Any:
+        return self.clients[service]
+
+    def runs(self) -> None:
+        self.stubs["events"].add_response("disable_rule", {}, {"Name": "deploys"})
+        self.stubs["events"].add_client_error("disable_rule", "ResourceNotFoundException")
+        self.stubs["lambda"].add_response(
+            "list_durable_executions_by_function",
+            {
+                "DurableExecutions": [
+                    {
+                        "DurableExecutionArn": arn,
+                        "DurableExecutionName": "a",
+                        "FunctionArn": FUNCTION,
+                        "Status": "RUNNING",
+                        "StartTimestamp": 0,
+                    }
+                    for arn in EXECUTIONS
+                ]
+            },
+            {"FunctionName": FUNCTION, "Statuses": ["RUNNING"]},
+        )
+
+    def fails_to_stop(self, then: str) -> None:
+        stub = self.stubs["lambda"]
+        stub.add_response("stop_durable_execution", {"StopTimestamp": 0})
+        stub.add_client_error("stop_durable_execution", "InvalidParameterValueException")
+        stub.add_response(
+            "get_durable_execution",
+            {
+                "DurableExecutionArn": EXECUTIONS[1],
+                "DurableExecutionName": "a",
+                "FunctionArn": FUNCTION,
+                "StartTimestamp": 0,
+                "Status": then,
+            },
+        )
+
+
+OUTPUTS = {"RollbackFunctionArn": FUNCTION, "RollbackRuleNames": "deploys,sweeps"}
+
+
+def test_watches_of_every_version_are_stopped_before_the_stack_goes() -> None:
+    watched = Watched()
+    watched.runs()
+    for arn in EXECUTIONS:
+        watched.stubs["lambda"].add_response(
+            "stop_durable_execution", {"StopTimestamp": 0}, {"DurableExecutionArn": arn}
+        )
+    assert delete.stop_watches(watched.client, OUTPUTS) == 2
+    for stub in watched.stubs.values():
+        stub.assert_no_pending_responses()
+
+
+def test_a_watch_that_ended_by_itself_is_no_failure() -> None:
+    watched = Watched()
+    watched.runs()
+    watched.fails_to_stop(then="SUCCEEDED")
+    assert delete.stop_watches(watched.client, OUTPUTS) == 1
+
+
+def test_a_watch_that_cannot_be_stopped_is_told() -> None:
+    watched = Watched()
+    watched.runs()
+    watched.fails_to_stop(then="RUNNING")
+    with pytest.raises(ClientError, match="InvalidParameterValueException"):
+        delete.stop_watches(watched.client, OUTPUTS)
+
+
+def test_a_stack_without_rollback_has_nothing_to_stop() -> None:
+    assert delete.stop_watches(Watched().client, {}) == 0

@@ -43,6 +43,16 @@ def test_a_larger_minimum_launches_instances(running: Bench) -> None:
     assert {one["Deployment"]["DeploymentId"] for one in running.instances()} == {1}
 
 
+def test_the_kind_of_load_balancer_is_chosen_once(running: Bench) -> None:
+    kind = "aws:elasticbeanstalk:environment/LoadBalancerType"
+    alone = "aws:elasticbeanstalk:environment/EnvironmentType"
+    with pytest.raises(ClientError, match="LoadBalancerType option cannot be changed"):
+        configured(running, **{kind: "network"})
+    configured(running, **{alone: "SingleInstance", kind: "classic"})
+    with pytest.raises(ClientError, match="LoadBalancerType option cannot be changed"):
+        configured(running, **{alone: "LoadBalanced", kind: "application"})
+
+
 def test_a_smaller_minimum_terminates_instances(running: Bench) -> None:
     before = instances(running)
     configured(running, **{MINIMUM: "1"})

@@ -1,10 +1,10 @@
-"""What `make deploy` finds out before it lets ten minutes pass: the platform is offered still."""
+"""What `make deploy` finds out before it lets ten minutes pass, of a cloud that answers."""
 
 from __future__ import annotations
 
 import pytest
 
-from operations import platforms
+from operations import beforehand
 from operations.samconfig import Place
 from tests.sandbox.behaviours.conftest import Local
 
@@ -14,7 +14,7 @@ OFFERED = "Python 3.13 running on 64bit Amazon Linux 2023/4.5.2"
 SUPERSEDED = "Python 3.13 running on 64bit Amazon Linux 2023/4.5.0"
 
 
-def refusal(local: Local, platform: str) -> str | None:
+def refusal(local: Local, platform: str, **more: str) -> str | None:
     with pytest.MonkeyPatch.context() as shell:
         for name, value in {
             **local.server.environment,
@@ -22,8 +22,8 @@ def refusal(local: Local, platform: str) -> str | None:
             "AWS_SECRET_ACCESS_KEY": "test",
         }.items():
             shell.setenv(name, value)
-        return platforms.refusal(
-            Place("place", "shop-main", local.region, {"PlatformVersion": platform})
+        return beforehand.refusal(
+            Place("place", "shop-main", local.region, {"PlatformVersion": platform, **more})
         )
 
 
@@ -56,9 +56,15 @@ def test_an_account_that_has_used_it_lately_may_go_on(local: Local) -> None:
     assert refusal(local, SUPERSEDED) is None
 
 
-def test_an_update_is_not_asked_about(local: Local) -> None:
+def test_an_update_is_asked_only_about_what_is_chosen_once(local: Local) -> None:
     local.client("cloudformation").create_stack(
         StackName="shop-main",
-        TemplateBody='{"Resources": {"T": {"Type": "AWS::SNS::Topic"}}}',
+        TemplateBody="""{
+          "Parameters": {"DevEnvironmentType": {"Type": "String", "Default": "SingleInstance"}},
+          "Resources": {"T": {"Type": "AWS::SNS::Topic"}}
+        }""",
     )
     assert refusal(local, SUPERSEDED) is None
+    said = refusal(local, SUPERSEDED, DevEnvironmentType="LoadBalanced")
+    assert said is not None
+    assert said.startswith("DevEnvironmentType cannot become 'LoadBalanced'")
