@@ -9,13 +9,13 @@ again, once: the connection may be one that was closed while the function was fr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from notify.happening import Change, FailedAction, ReleaseEvent
-from notify.recognise.fields import parsed, text
 from notify.story import Approval, Occasion, Running, Story, occasion
+from trellis.commit import commit_message
 from trellis.ledger import Bake, Sighting
 
 _SILENCE_SECONDS = 30.0
@@ -300,11 +300,12 @@ def _change(revisions: Sequence[_Detail], actions: Sequence[_Detail]) -> Change 
     revision: _Detail = next(iter(revisions), {})
     if not revision and not variables:
         return None
+    summary = revision.get("revisionSummary")
     return Change(
         revision=revision.get("revisionId")
         or variables.get("CommitId")
         or variables.get("VersionId"),
-        summary=variables.get("CommitMessage") or _message(revision.get("revisionSummary")),
+        summary=variables.get("CommitMessage") or (commit_message(summary) if summary else None),
         url=revision.get("revisionUrl"),
         author=variables.get("AuthorDisplayName")
         or variables.get("AuthorId")
@@ -317,9 +318,3 @@ def _change(revisions: Sequence[_Detail], actions: Sequence[_Detail]) -> Change 
 def _kind(detail: _Detail) -> _Detail:
     found: _Detail = detail.get("input", {}).get("actionTypeId", {})
     return found
-
-
-def _message(summary: str | None) -> str | None:
-    """A connection writes JSON where others write the message."""
-    inner = parsed(summary) if summary else None
-    return text(inner, "CommitMessage") or summary if isinstance(inner, Mapping) else summary

@@ -31,8 +31,8 @@ from trellis.records import KnownGood
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 _VARIABLES = ("RollbackSafe", "Rollback-Safe", "ROLLBACK_SAFE")
-_TRAILER = re.compile(r"^\s*Rollback-Safe:\s*(no|false)\s*$", re.IGNORECASE | re.MULTILINE)
-_IN_ONE_LINE = re.compile(r"\bRollback-Safe:\s*(no|false)\b", re.IGNORECASE)
+_TRAILER = re.compile(r"Rollback-Safe:\s*(no|false)\b", re.IGNORECASE)
+"""Anywhere in the message: a source may show its lines in one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +198,7 @@ def marked_unsafe(run: Run) -> str | None:
     for name, value in run.variables:
         if name in _VARIABLES and value.strip().lower() in ("no", "false"):
             return f"the pipeline variable {name} is {value}"
-    summary = run.summary or ""
-    # CodePipeline shows a commit message's lines in one, so a trailer may stand inside a line.
-    if _TRAILER.search(summary) or _IN_ONE_LINE.search(summary):
+    if _TRAILER.search(run.summary or ""):
         return "the commit says Rollback-Safe: no"
     return None
 

@@ -22,6 +22,7 @@ from rollback.facts import (
     Transition,
     WaitingApproval,
 )
+from trellis.commit import commit_message
 
 _LONGEST_REASON = 300
 _LONGEST_SUMMARY = 512
@@ -57,13 +58,14 @@ class Pipeline:
         revisions = found.get("artifactRevisions") or []
         first = revisions[0] if revisions else {}
         listed = next((one for one in self.runs() if one.execution_id == execution_id), None)
+        summary = first.get("revisionSummary") or (listed.summary if listed else None)
         return Run(
             execution_id=execution_id,
             status=str(found.get("status", "")),
             started=listed.started if listed else self._began(execution_id),
             pipeline_version=found.get("pipelineVersion"),
             revision=first.get("revisionId") or (listed.revision if listed else None),
-            summary=first.get("revisionSummary") or (listed.summary if listed else None),
+            summary=self._message(execution_id, summary) if summary else None,
             is_rollback=found.get("executionType") == "ROLLBACK",
             rollback_target=_target(found),
             trigger=(found.get("trigger") or {}).get("triggerType"),
@@ -72,6 +74,20 @@ class Pipeline:
                 (str(one.get("name")), str(one.get("resolvedValue")))
                 for one in found.get("variables") or []
             ),
+        )
+
+    def _message(self, execution_id: str, summary: str) -> str:
+        """The commit's message, whole where the source tells it among its variables.
+
+        The summary of a connection's source is JSON and may be cut; a trailer stands last.
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
+        """
+        message = commit_message(summary)
+        if message == summary:
+            return summary
+        told = (one.get("output", {}).get("outputVariables") for one in self._actions(execution_id))
+        return next(
+            (str(one["CommitMessage"]) for one in told if one and one.get("CommitMessage")), message
         )
 
     def _began(self, execution_id: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -123,6 +124,40 @@ def test_a_run_that_is_not_among_the_newest_began_with_its_first_action(stubbed:
         {"pipelineName": "pipe", "filter": {"pipelineExecutionId": ID}},
     )
     assert pipeline(client).run(ID).started == AT
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_connections_message_is_read_whole_where_its_source_tells_it(
+    stubbed: Stubbed, *, told: bool
+) -> None:
+    message = f"Migrate {'all ' * 600}orders\n\nRollback-Safe: no"
+    wrapped = json.dumps({"ProviderType": "GitHub", "CommitMessage": message})[:2048]
+    source = detail("Source")
+    if told:
+        source["output"]["outputVariables"] = {"CommitMessage": message}
+    client, stub = stubbed("codepipeline")
+    stub.add_response(
+        "get_pipeline_execution",
+        {
+            "pipelineExecution": {
+                "pipelineExecutionId": ID,
+                "artifactRevisions": [{"revisionId": "abc", "revisionSummary": wrapped}],
+            }
+        },
+        {"pipelineName": "pipe", "pipelineExecutionId": ID},
+    )
+    stub.add_response(
+        "list_pipeline_executions",
+        {"pipelineExecutionSummaries": [summary(ID, 1)]},
+        {"pipelineName": "pipe", "maxResults": 100},
+    )
+    stub.add_response(
+        "list_action_executions",
+        {"actionExecutionDetails": [detail(), source]},
+        {"pipelineName": "pipe", "filter": {"pipelineExecutionId": ID}},
+    )
+    found = pipeline(client).run(ID).summary or ""
+    assert found == message if told else message.startswith(found) and len(found) > 1900
 
 
 def test_sorts_what_succeeded_in_a_stage_over_all_pages(stubbed: Stubbed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,10 @@ from tests.unit.rollback.release_world import Release, World
 from trellis.events import RollbackMode
 
 SOON = timedelta(seconds=60)
+MIGRATION = json.dumps(
+    {"ProviderType": "GitHub", "CommitMessage": "Migrate the orders\n\nRollback-Safe: no"}
+)
+"""A revision's summary, as the source of a Git connection writes it."""
 
 
 def good_first(world: World, stage: str = "DeployToProd", revision: str = "v1") -> None:
@@ -216,9 +221,10 @@ def test_a_transition_that_a_person_closed_is_a_decision() -> None:
     "release",
     [
         Release("v2", "Migrate\n\nRollback-Safe: no", turns_bad_after=SOON),
+        Release("v2", MIGRATION, turns_bad_after=SOON),
         Release("v2", variables={"RollbackSafe": "no"}, turns_bad_after=SOON),
     ],
-    ids=["commit trailer", "pipeline variable"],
+    ids=["commit trailer", "connection's commit trailer", "pipeline variable"],
 )
 def test_holds_a_release_that_is_marked_as_not_safe_until_a_person_releases_it(
     release: Release,
@@ -228,6 +234,7 @@ def test_holds_a_release_that_is_marked_as_not_safe_until_a_person_releases_it(
     world.release(release)
     world.play()
     assert (world.acts, world.states()) == ([], ["HELD"])
+    assert "{" not in (world.last()["from"].get("summary") or "")
     assert '"command": "release"' in world.last()["next-command"]
     world.invoke({"command": "release", "environment": "prod"})
     world.play()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TRELLIS = Path(__file__).parents[3] / "layers/shared/trellis"
-PURE = ("arn", "env", "errors", "events", "records", "verdict")
+PURE = ("arn", "commit", "env", "errors", "events", "records", "verdict")
 ADAPTERS = {"bus", "endpoints", "observability", "session", "table", "trust"}
 """The rooms that know a library of AWS's; `ledger` knows one by `table` alone."""
 AWS = {"aws_lambda_powertools", "boto3", "botocore"}
