@@ -57,6 +57,7 @@ def get_resources(request: Mapping[str, Any], resources: Sequence[Resource]) -> 
         )
     if arns and len(arns) > 100:
         raise TaggingError("InvalidParameterException", "ResourceARNList has more than 100 ARNs")
+    _check_arns(arns or ())
     page = int(request.get("ResourcesPerPage") or 50)
     if not 1 <= page <= 100:
         raise TaggingError(
@@ -93,6 +94,29 @@ def get_resources(request: Mapping[str, Any], resources: Sequence[Resource]) -> 
         ],
         "PaginationToken": _token(shown[-1][0]) if more else "",
     }
+
+
+WITHOUT_REGION = ("cloudfront", "route53", "s3")
+"""Services whose ARNs name no Region and are taken all the same."""
+
+
+def _check_arns(arns: Iterable[str]) -> None:
+    """Refuse a request for one ARN in it that is not taken for one, whatever the others are.
+
+    Among them are all of IAM (https://github.com/boto/boto3/issues/2760) and those of dashboards
+    (https://github.com/cloud-custodian/cloud-custodian/issues/11029).
+    """
+    for arn in arns:
+        parts = arn.split(":", 5)
+        if (
+            len(parts) != 6
+            or parts[0] != "arn"
+            or not all((parts[1], parts[2], parts[5]))
+            or not (parts[3] or parts[2] in WITHOUT_REGION)
+        ):
+            raise TaggingError(
+                "InvalidParameterException", f"{arn} is not a valid AmazonResourceName (ARN)"
+            )
 
 
 def _token(last: str) -> str:
@@ -146,6 +170,7 @@ def check_change(arns: Sequence[str], most: int, keys: Iterable[str]) -> None:
         raise TaggingError(
             "InvalidParameterException", f"ResourceARNList has {len(arns)} ARNs: it takes 1 to 20"
         )
+    _check_arns(arns)
     named = list(keys)
     if not 1 <= len(named) <= most:
         raise TaggingError(

@@ -110,7 +110,7 @@ def _ended(change: Change, error: str | None) -> Change:
 def _tags_now(aws: Aws, resource: Resource, region: str) -> Mapping[str, str]:
     if own_tags.can_read(resource.type):
         return own_tags.read(aws, region, resource.arn, resource.type)
-    return dict(tagging_api.of_arns(aws, region, [resource.arn])).get(resource.arn, {})
+    return tagging_api.of_arn(aws, region, resource.arn)
 
 
 type _Call = tuple[str, str, dict[str, object]]
@@ -130,6 +130,8 @@ def _own_call(resource: Resource, tags: Mapping[str, str]) -> _Call | None:
             return "iam", "tag_instance_profile", {"InstanceProfileName": name, "Tags": pairs}
         case "AWS::IAM::ManagedPolicy":
             return "iam", "tag_policy", {"PolicyArn": resource.arn, "Tags": pairs}
+        case "AWS::CloudWatch::Dashboard":
+            return "cloudwatch", "tag_resource", {"ResourceARN": resource.arn, "Tags": pairs}
         case _:
             return None
 
@@ -145,7 +147,11 @@ def _called(
 
 
 def _tag(aws: Aws, region: str, arns: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
-    """Tag several resources alike, and return what went wrong by ARN: the answer is 200 anyway."""
+    """Tag several resources alike, and return what went wrong by ARN: the answer is 200 anyway.
+
+    For one ARN that it does not take TagResources refuses them all
+    (https://github.com/boto/boto3/issues/2760): each then goes alone.
+    """
     try:
         answer = aws.call(
             "resourcegroupstaggingapi",
@@ -155,7 +161,9 @@ def _tag(aws: Aws, region: str, arns: Sequence[str], tags: Mapping[str, str]) ->
             Tags=dict(tags),
         )
     except CallError as err:
-        return dict.fromkeys(arns, str(err))
+        if err.code != tagging_api.INVALID or len(arns) == 1:
+            return dict.fromkeys(arns, str(err))
+        return {arn: error for one in arns for arn, error in _tag(aws, region, [one], tags).items()}
     return {
         arn: f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
         for arn, failed in (answer.get("FailedResourcesMap") or {}).items()

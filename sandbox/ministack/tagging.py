@@ -148,14 +148,11 @@ class Tagging:
     ) -> None:
         from ministack.services import tagging
 
-        parts = arn.split(":", 5)
-        if len(parts) < 6 or parts[0] != "arn":
-            raise TaggingError("InvalidParameterException", f"{arn} is no ARN")
-        service, region = parts[2], parts[3]
+        _, _, service, region, _ = arn.split(":", 4)
         if region and region != scope.region:
             raise TaggingError("InvalidParameterException", f"{arn} is in another Region")
         permission = PERMISSIONS.get(service)
-        if permission is None or service == "iam":
+        if permission is None:
             raise TaggingError("InvalidParameterException", f"{service} is not supported")
         self._cloud.authorize(scope, caller, permission[0 if tags else 1], arn)
         if arn not in {known for known, _ in self.resources(scope, service)}:

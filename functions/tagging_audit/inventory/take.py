@@ -17,10 +17,10 @@ from tagging_audit.inventory import explorer, listing, own_tags, tagging_api
 from tagging_audit.inventory.aws import Aws, CallError, Why, in_threads
 from tagging_audit.inventory.seen import Seen, Trouble, Union
 from tagging_audit.inventory.stack import add_stack
-from tagging_audit.kinds import GLOBAL, Place, route_of
-from tagging_audit.resource import Source, TagRoute
+from tagging_audit.kinds import GLOBAL, Place
+from tagging_audit.resource import Source
 from tagging_audit.scope import ENVIRONMENT_TAG, SHARED, ScopeKind
-from trellis.arn import Arn, partition_of
+from trellis.arn import partition_of
 
 _MOST_RESTARTS = 3
 _STACK = "cloudformation:"
@@ -331,28 +331,35 @@ class Take:
 
     def _ask_of_known(self, task: Task) -> Task | None:
         """Ask the tagging API of the resources that are known, and of what environments made."""
-        order, region = self._order, task.region
-        known = [arn for arn, seen in self.union.without_tags(region) if _is_askable(arn, seen)]
-        try:
-            for arn, tags in tagging_api.of_arns(self._aws, region, known):
-                self.union.add(arn, Source.TAGGING_API, region=region, tags=tags)
-            if order.scope is ScopeKind.STACK and order.tiers:
-                for arn, tags in tagging_api.with_tag(
-                    self._aws, region, ENVIRONMENT_TAG, list(order.tiers)
-                ):
-                    self.union.add(
-                        arn,
-                        Source.TAGGING_API,
-                        region=region,
-                        tags=tags,
-                        is_ours=True,
-                        tier=order.tiers.get(tags.get(ENVIRONMENT_TAG, ""), SHARED),
-                    )
-        except CallError as err:
-            self.union.fail(Trouble(str(err), region, ()))
-            return None
-        self.union.scanned.add(region)
+        is_answered = True
+        for ask in (self._ask_by_arn, self._ask_by_environment):
+            try:
+                ask(task.region)
+            except CallError as err:
+                self.union.fail(Trouble(str(err), task.region, ()))
+                is_answered = False
+        if is_answered:
+            self.union.scanned.add(task.region)
         return None
+
+    def _ask_by_arn(self, region: str) -> None:
+        known = [arn for arn, _ in self.union.without_tags(region) if tagging_api.takes(arn)]
+        for arn, tags in tagging_api.of_arns(self._aws, region, known):
+            self.union.add(arn, Source.TAGGING_API, region=region, tags=tags)
+
+    def _ask_by_environment(self, region: str) -> None:
+        tiers = self._order.tiers
+        if self._order.scope is not ScopeKind.STACK or not tiers:
+            return
+        for arn, tags in tagging_api.with_tag(self._aws, region, ENVIRONMENT_TAG, list(tiers)):
+            self.union.add(
+                arn,
+                Source.TAGGING_API,
+                region=region,
+                tags=tags,
+                is_ours=True,
+                tier=tiers.get(tags.get(ENVIRONMENT_TAG, ""), SHARED),
+            )
 
     def _search(self, task: Task) -> Task | None:
         token = task.token
@@ -402,16 +409,6 @@ def _home(lister: listing.Lister, task: Task) -> str:
 
 def _is_global(service: str) -> bool:
     return all(one.is_global for one in listing.of_service(service))
-
-
-def _is_askable(arn: str, seen: Seen) -> bool:
-    """Whether the tagging API can be asked of it: no IAM, and nothing without an ARN."""
-    parsed = Arn.parse(arn)
-    return (
-        parsed is not None
-        and parsed.service != "iam"
-        and route_of(seen.type) is not TagRoute.NOBODY
-    )
 
 
 def _types_of(task: Task) -> tuple[str, ...]:

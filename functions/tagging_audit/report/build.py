@@ -19,6 +19,9 @@ from trellis.events import Verdict
 OWNER_KEYS = ("Owner", "owner", "Team", "team")
 """The tags that say whom a resource belongs to; the first that is there counts."""
 
+_NOT_OF_THE_TAGGING_API = ("AWS::CloudWatch::Dashboard", "AWS::IAM::")
+"""Types of which the tagging API shows nothing, tagged or not."""
+
 type Key = tuple[str, str, str]
 """A finding's identity: the ARN, the tag, the problem."""
 
@@ -216,6 +219,8 @@ def _blind_spot(union: Union, type_: str, region: str, *, is_account: bool) -> s
             return f"not read to the end: {trouble.text}"
     if not is_account or (type_, region) in union.listed or region in union.searched:
         return None
+    if type_.startswith(_NOT_OF_THE_TAGGING_API):
+        return "only what this stack declares is seen"
     return "only what is tagged, or once was, is seen"
 
 

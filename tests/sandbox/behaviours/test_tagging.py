@@ -76,6 +76,24 @@ def test_failures_are_named_one_by_one(local: Local) -> None:
     assert failed[gone]["ErrorCode"] == "InvalidParameterException"
 
 
+def test_one_dashboard_among_the_arns_is_refused_with_all_others(local: Local) -> None:
+    queue = estate(local)["queue"]
+    cloudwatch = local.client("cloudwatch")
+    cloudwatch.put_dashboard(DashboardName="board", DashboardBody='{"widgets": []}')
+    board = cloudwatch.get_dashboard(DashboardName="board")["DashboardArn"]
+    tagging = local.client("resourcegroupstaggingapi")
+    for operation, more in (
+        (tagging.get_resources, {}),
+        (tagging.tag_resources, {"Tags": {"A": "1"}}),
+        (tagging.untag_resources, {"TagKeys": ["Owner"]}),
+    ):
+        with pytest.raises(tagging.exceptions.InvalidParameterException, match=board):
+            operation(ResourceARNList=[queue, board], **more)
+    assert listed(local)[queue] == {"Owner": "a"}
+    cloudwatch.tag_resource(ResourceARN=board, Tags=[{"Key": "Owner", "Value": "a"}])
+    assert board not in listed(local)
+
+
 def test_a_changed_tag_is_told_with_the_whole_set(local: Local) -> None:
     heard = local.queue("heard", policy(let_in(EVENTS, "sqs:SendMessage")))
     events = local.client("events")

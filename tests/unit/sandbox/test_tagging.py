@@ -12,6 +12,8 @@ QUEUE = "arn:aws:sqs:us-east-1:1:q"
 TOPIC = "arn:aws:sns:us-east-1:1:t"
 RULE = "arn:aws:events:us-east-1:1:rule/r"
 PIPELINE = "arn:aws:codepipeline:us-east-1:1:p"
+BUCKET = "arn:aws:s3:::b"
+DASHBOARD = "arn:aws:cloudwatch::1:dashboard/d"
 
 
 def arns(answer: dict[str, Any]) -> list[str]:
@@ -73,6 +75,23 @@ def test_wrong_requests_are_refused(request_: dict[str, Any], code: str) -> None
     with pytest.raises(TaggingError) as refused:
         get_resources(request_, [])
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("arn", [DASHBOARD, "arn:aws:iam::1:role/r", "arn:aws:sqs", "b"])
+def test_one_wrong_arn_is_refused_with_all_others(arn: str) -> None:
+    for ask in (
+        lambda: get_resources({"ResourceARNList": [QUEUE, arn]}, []),
+        lambda: check_change([QUEUE, arn], 50, ["k"]),
+    ):
+        with pytest.raises(TaggingError) as refused:
+            ask()
+        assert refused.value.code == "InvalidParameterException"
+        assert refused.value.message == f"{arn} is not a valid AmazonResourceName (ARN)"
+
+
+def test_a_bucket_needs_no_region() -> None:
+    assert arns(get_resources({"ResourceARNList": [BUCKET]}, [(BUCKET, {})])) == [BUCKET]
+    check_change([BUCKET], 50, ["k"])
 
 
 @pytest.mark.parametrize(

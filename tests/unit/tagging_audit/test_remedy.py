@@ -197,6 +197,35 @@ def test_a_resource_that_was_refused_is_told_by_itself(
     assert tags_of("denied") == {}
 
 
+def test_an_arn_that_the_tagging_api_refuses_costs_the_others_nothing(
+    moto: Gate, tagging: list[dict[str, Any]]
+) -> None:
+    for name in ("q", "odd", "r"):
+        client("sqs").create_queue(QueueName=name)
+    said = {"__type": "InvalidParameterException", "message": "odd is no ARN"}
+    moto.rules.insert(
+        0,
+        lambda one: (
+            (400, said) if one.operation == "TagResources" and arn("odd") in one.body else None
+        ),
+    )
+    done = applied(*[ours(name, {}) for name in ("q", "odd", "r")])
+    assert {one.error for one in done if one.arn == arn("odd")} == {
+        "tag:TagResources was refused: InvalidParameterException: odd is no ARN"
+    }
+    assert all(one.is_done for one in done if one.arn != arn("odd"))
+    assert tags_of("q") == tags_of("r") == ALL
+
+
+def test_a_dashboard_is_tagged_by_cloudwatch(moto: Gate) -> None:
+    moto.answer("ListTagsForResource", {"Tags": []})
+    moto.answer("TagResource", {})
+    board = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/bakery-demo"
+    done = applied(ours("x", {}, arn=board, type="AWS::CloudWatch::Dashboard", region="global"))
+    assert [one.is_done for one in done] == [True] * 5
+    assert moto.asked("TagResources") == 0
+
+
 def test_a_call_that_fails_as_a_whole_fails_each_of_its_changes(moto: Gate) -> None:
     client("sqs").create_queue(QueueName="q")
     moto.refuse("TagResources", "AccessDeniedException")

@@ -131,6 +131,8 @@ def test_the_coverage_says_for_each_type_what_may_have_stayed_unseen() -> None:
     seen = union(good=GOOD, bare={})
     seen.fail(Trouble("sns:ListTopics was denied", "us-east-1", ("AWS::SNS::Topic",)))
     seen.add(arn("stream/s", "kinesis"), Source.TAGGING_API, region="us-east-1", tags=GOOD)
+    board = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/bakery"
+    seen.add(board, Source.STACK, region="us-east-1", tags=GOOD)
     seen.listed.add(("AWS::KMS::Key", "us-east-1"))
     found = {one.type: (one.resources, one.is_complete, one.note) for one in report(seen).coverage}
     assert found == {
@@ -138,6 +140,7 @@ def test_the_coverage_says_for_each_type_what_may_have_stayed_unseen() -> None:
         "AWS::SNS::Topic": (0, False, "unreadable: sns:ListTopics was denied"),
         "AWS::KMS::Key": (0, True, None),
         "kinesis:stream": (1, False, "only what is tagged, or once was, is seen"),
+        "AWS::CloudWatch::Dashboard": (1, False, "only what this stack declares is seen"),
     }
     seen.searched.add("us-east-1")
     assert {one.type: one.is_complete for one in report(seen).coverage}["kinesis:stream"]

@@ -283,6 +283,73 @@ def test_without_the_tagging_api_each_service_is_asked_itself(moto: Gate) -> Non
     assert found["orders"].sources == (Source.STACK, Source.SERVICE)
 
 
+DASHBOARD = {
+    "LogicalResourceId": "Dashboard",
+    "PhysicalResourceId": "bakery-demo-us-east-1",
+    "ResourceType": "AWS::CloudWatch::Dashboard",
+}
+
+
+def strict(moto: Gate, *, also: str = "") -> None:
+    """The tagging API as it is: for one ARN that it does not take it refuses them all."""
+
+    def rule(request: Request) -> Answer | None:
+        if request.operation != "GetResources":
+            return None
+        for arn in json.loads(request.body).get("ResourceARNList", ()):
+            _, _, service, region, *_ = arn.split(":", 5)
+            if (not region and service != "s3") or (also and arn.endswith(also)):
+                said = f"{arn} is not a valid AmazonResourceName (ARN)"
+                return 400, {"__type": "InvalidParameterException", "message": said}
+        return None
+
+    moto.rules.insert(0, rule)
+
+
+def test_a_dashboard_is_asked_of_cloudwatch_alone(moto: Gate) -> None:
+    """Its ARN names no Region: https://github.com/cloud-custodian/cloud-custodian/issues/11029."""
+    beanstalk(moto)
+    moto.rules.insert(0, listed(DASHBOARD))
+    moto.answer("ListTagsForResource", {"Tags": [{"Key": "Owner", "Value": "x"}]})
+    strict(moto)
+    found = inventory()
+    assert found["bakery-demo-us-east-1"].tags == {"Owner": "x"}
+    assert found["bakery-demo-us-east-1"].sources == (Source.STACK, Source.SERVICE)
+    assert found["sg-1"].tier == "dev"
+    assert inventory.troubles == []  # type: ignore[attr-defined]
+
+
+def test_an_arn_that_the_tagging_api_refuses_costs_the_others_nothing(moto: Gate) -> None:
+    names = [f"orders-{number}" for number in range(5)]
+    for name in names:
+        client("sqs").create_queue(QueueName=name, tags={"Owner": "x"})
+    strict(moto, also="orders-3")
+    arns = tuple(f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}" for name in names)
+    found = inventory(scope=ScopeKind.ARNS, arns=arns)
+    assert set(found) == set(names)
+    assert all(one.tags == {"Owner": "x"} for one in found.values())
+    assert {name for name, one in found.items() if Source.SERVICE in one.sources} == {"orders-3"}
+    assert inventory.troubles == []  # type: ignore[attr-defined]
+
+
+def test_what_environments_made_is_asked_for_though_the_arns_were_refused(moto: Gate) -> None:
+    beanstalk(moto)
+    moto.rules.append(answer("ListTagsForResource", "<ResourceTags/>"))
+    denied = {"__type": "AccessDeniedException", "message": "no"}
+    moto.rules.insert(
+        0,
+        lambda one: (
+            (400, denied)
+            if one.operation == "GetResources" and "ResourceARNList" in one.body
+            else None
+        ),
+    )
+    found = inventory()
+    assert found["sg-1"].tier == "dev"
+    (trouble,) = inventory.troubles  # type: ignore[attr-defined]
+    assert trouble.text == "tag:GetResources was denied"
+
+
 def test_resources_are_looked_at_again_by_their_arns(moto: Gate) -> None:
     client("sqs").create_queue(QueueName="orders", tags={"Owner": "x"})
     client("sqs").create_queue(QueueName="bare")
