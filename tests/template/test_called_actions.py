@@ -169,6 +169,12 @@ FUNCTIONS = {
                 "lambda:ListAliases",  # the key service's
                 "resource-explorer-2:ListTagsForResource",
                 "sns:Publish",  # the bus's
+                # CloudWatch's own call, for dashboards.
+                "ecr:TagResource",
+                "resource-explorer-2:TagResource",
+                "scheduler:TagResource",
+                "secretsmanager:TagResource",
+                "stepfunctions:TagResource",
             }
         ),
         policies=("AccountAuditPolicy", "TagRemedyPolicy"),
