@@ -15,8 +15,8 @@ from functools import partial
 from rollback import tell
 from rollback.calls import RefusedError
 from rollback.desk import Desk
-from rollback.facts import ActionState, Baseline, Cause, Facts, Good, Health, Look
-from rollback.freeze import Frozen, close, freeze, unfreeze
+from rollback.facts import ActionState, Baseline, Cause, Deployment, Facts, Good, Health, Look
+from rollback.freeze import Frozen, freeze, freeze_for, unfreeze, unfreeze_own
 from rollback.gather import Case
 from rollback.policy import Decision
 from rollback.script import Ending, GaveUpError, Outcome, Script
@@ -114,6 +114,7 @@ def go_back(
     deployment = case.deployment
     other = script.do("helm", str, lambda: _take_helm(desk, deployment.environment, script.id))
     if other != script.id:
+        unfreeze_own(script, desk, deployment)
         return Went(
             outcome="stood aside",
             reason=f"{other} is changing {deployment.environment} already",
@@ -142,7 +143,7 @@ def _go_back(
     good = decision.target if decision else facts.good
     if good is None:
         raise GaveUpError("the version that an earlier watch went back to is no longer known")
-    frozen = freeze(script, desk, deployment.stage, deployment.execution_id, reason)
+    frozen = freeze(script, desk, deployment, reason)
     way = script.do(
         "choose the way", _Way, lambda: _choose(desk, case, facts, decision, good, begun)
     )
@@ -559,7 +560,7 @@ def _failed(
     frozen = script.do(
         "freeze after the failure",
         Frozen,
-        lambda: _close(desk, deployment.stage, deployment.execution_id, problem),
+        lambda: _close(desk, deployment, problem),
     )
     order = {"command": "roll-back", "environment": deployment.environment}
     reason = f"the rollback failed: {problem}"
@@ -585,9 +586,9 @@ def _failed(
     return Went(outcome="failed", reason=reason)
 
 
-def _close(desk: Desk, stage: str, execution_id: str, problem: str) -> Frozen:
+def _close(desk: Desk, deployment: Deployment, problem: str) -> Frozen:
     try:
-        return close(desk, stage, execution_id, problem)
+        return freeze_for(desk, deployment, problem)
     except RefusedError:
         # The page matters more than the freeze; it says whether the stage is frozen.
         return Frozen(is_ours=False, is_new=False)

@@ -280,7 +280,9 @@ def _lift(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
 
 
 def _freeze(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
-    frozen = freeze.close(desk, settings.stage, "by hand", f"by hand {command.reason}".strip())
+    frozen = freeze.close(
+        desk, settings.stage, "by hand", "by hand", f"by hand {command.reason}".strip()
+    )
     if not frozen.is_ours:
         return Done(outcome="refused", reason=f"{settings.stage} was closed by somebody already")
     return Done(outcome="frozen", reason=f"nothing enters {settings.stage} until it is unfrozen")

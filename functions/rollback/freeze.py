@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollback.desk import Desk
+from rollback.facts import Deployment
 from rollback.pipeline import reason_for_api
 from rollback.script import Script
 from trellis.records import Freeze
@@ -20,12 +21,19 @@ class Frozen:
     """It was open before."""
 
 
-def freeze(script: Script, desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
-    """Let nothing enter a stage. The same again is the same."""
-    return script.do("freeze", Frozen, lambda: close(desk, stage, execution_id, reason))
+def freeze(script: Script, desk: Desk, deployment: Deployment, reason: str) -> Frozen:
+    """Let nothing more into a deployment's stage. The same again is the same."""
+    return script.do("freeze", Frozen, lambda: freeze_for(desk, deployment, reason))
 
 
-def close(desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
+def freeze_for(desk: Desk, deployment: Deployment, reason: str) -> Frozen:
+    """Close a deployment's stage, for its watch."""
+    return close(
+        desk, deployment.stage, deployment.execution_id, deployment.action_execution_id, reason
+    )
+
+
+def close(desk: Desk, stage: str, execution_id: str, watch_id: str, reason: str) -> Frozen:
     """Disable a stage's inbound transition, unless it is closed already.
 
     It is written down before it is done, so that a freeze that was interrupted is still ours.
@@ -40,7 +48,12 @@ def close(desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
     text = f"Trellis: {reason}"
     desk.ledger.freeze(
         Freeze(
-            pipeline=pipeline, stage=stage, reason=text, execution_id=execution_id, at=desk.now()
+            pipeline=pipeline,
+            stage=stage,
+            reason=text,
+            execution_id=execution_id,
+            watch_id=watch_id,
+            at=desk.now(),
         )
     )
     desk.pipeline.disable(stage, text)
@@ -50,6 +63,20 @@ def close(desk: Desk, stage: str, execution_id: str, reason: str) -> Frozen:
 def unfreeze(script: Script, desk: Desk, stage: str) -> bool:
     """Open what we closed, where it still looks as we left it."""
     return script.do("unfreeze", bool, lambda: open_again(desk, stage))
+
+
+def unfreeze_own(script: Script, desk: Desk, deployment: Deployment) -> bool:
+    """Open what this very watch closed, where it still looks as it left it.
+
+    For a watch that steps back: nobody is paged, so nobody would look for what it left closed.
+    """
+
+    def open_own() -> bool:
+        ours = desk.ledger.frozen(desk.pipeline.name, deployment.stage)
+        is_own = ours is not None and ours.watch_id == deployment.action_execution_id
+        return is_own and open_again(desk, deployment.stage)
+
+    return script.do("unfreeze", bool, open_own)
 
 
 def open_again(desk: Desk, stage: str) -> bool:

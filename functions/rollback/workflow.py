@@ -24,7 +24,7 @@ from rollback.facts import (
     Facts,
     Incident,
 )
-from rollback.freeze import freeze
+from rollback.freeze import freeze, unfreeze_own
 from rollback.gather import Case, bad_label, deployed_since, read_baseline, read_facts
 from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
@@ -513,13 +513,7 @@ def _mend(
             script.act("count it as bad", partial(_count_bad, desk, case))
             if decision.action in (Action.ROLL_BACK, Action.ESCALATE):
                 # Before the rejection frees the stage: what waits outside would come in.
-                freeze(
-                    script,
-                    desk,
-                    case.deployment.stage,
-                    case.deployment.execution_id,
-                    decision.reason,
-                )
+                freeze(script, desk, case.deployment, decision.reason)
             _stop_the_approval(script, desk, case, settings, decision)
         match decision.action:
             case Action.STAND_DOWN:
@@ -593,14 +587,18 @@ def _count_bad(desk: Desk, case: Case) -> str:
 
 def _stand_down(script: Script, desk: Desk, case: Case, decision: Decision) -> Ended:
     deployment = case.deployment
+    # It may have closed the stage before the world moved on.
+    is_open = unfreeze_own(script, desk, deployment)
+    more = f"; {deployment.stage}, which had been closed for it, is open again" if is_open else ""
+    reason = f"{decision.reason}{more}"
 
     def say() -> str:
         now = desk.now()
-        desk.ledger.set_bake(_remembered(deployment, BakeState.ENDED, decision.reason, now, now))
-        return desk.bus.publish(tell.bake_event(deployment, BakeState.ENDED, decision.reason, now))
+        desk.ledger.set_bake(_remembered(deployment, BakeState.ENDED, reason, now, now))
+        return desk.bus.publish(tell.bake_event(deployment, BakeState.ENDED, reason, now))
 
     script.do("tell that it stands down", str, say)
-    return Ended(outcome="stood down", reason=decision.reason)
+    return Ended(outcome="stood down", reason=reason)
 
 
 def escalate(
@@ -614,7 +612,7 @@ def escalate(
 ) -> Ended:
     """Let nothing more into the stage, and page a person."""
     deployment = case.deployment
-    frozen = freeze(script, desk, deployment.stage, deployment.execution_id, reason)
+    frozen = freeze(script, desk, deployment, reason)
     order = {"command": "unfreeze", "stage": deployment.stage}
 
     def say() -> str:

@@ -511,6 +511,7 @@ class Ledger:
                 stage=freeze.stage,
                 reason=freeze.reason,
                 execution_id=freeze.execution_id,
+                watch_id=freeze.watch_id,
                 at=_iso(freeze.at),
             )
         )
@@ -527,6 +528,7 @@ class Ledger:
             stage=stage,
             reason=_text(item, "reason"),
             execution_id=_text(item, "execution_id"),
+            watch_id=_text(item, "watch_id"),
             at=_time(item, "at"),
         )
 

@@ -119,6 +119,8 @@ class Freeze:
     stage: str
     reason: str
     execution_id: str
+    watch_id: str
+    """Who closed it: a watch, by its deployment's action execution, or `by hand`."""
     at: datetime
 
 

@@ -6,10 +6,16 @@ A pipeline that is updated, releases that come in between, people who stop or or
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from tests.unit.rollback.release_world import Instance, Release, World
+import pytest
+
+from rollback import act
+from tests.unit.rollback import release_world
+from tests.unit.rollback.release_world import Instance, Release, World, refused
 from tests.unit.rollback.test_workflow import SOON, good_first
 from trellis.events import RollbackMode
+from trellis.records import Helm
 
 
 def test_what_lands_after_the_pipeline_was_updated_is_baked() -> None:
@@ -98,3 +104,74 @@ def test_an_update_that_begins_while_a_person_is_asked_is_waited_for_and_not_abo
     world.play()
     assert ("elasticbeanstalk", "abort_environment_update") not in world.calls
     assert world.running() == {"v1"}
+
+
+def test_who_is_overtaken_before_the_act_opens_what_it_had_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    choose = act._choose
+    newer: list[Any] = []
+
+    def overtaken(*given: Any) -> Any:
+        if not newer:
+            newer.append(world.release(Release("v3")))
+        return choose(*given)
+
+    monkeypatch.setattr(act, "_choose", overtaken)
+    world.play()
+    assert world.acts == []
+    assert world.running() == {"v3"}
+    assert world.transitions["DeployToProd"]["enabled"] is True
+    assert world.ledger.frozen("bakery-pipeline-demo", "DeployToProd") is None
+    reasons = [one["reason"] for one in world.published if one.get("state") == "ENDED"]
+    assert any("is open again" in reason for reason in reasons)
+
+
+def test_a_person_who_stops_the_run_of_a_busy_pipeline_finds_the_stage_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    good_first(world)
+    action = world.release(Release("v2", turns_bad_after=SOON))
+
+    def busy(*_: Any, **__: Any) -> Any:
+        world.executions[action.execution].status = "Stopped"
+        raise refused("ConflictException", "the pipeline is busy")
+
+    monkeypatch.setitem(release_world._OPERATIONS["codepipeline"], "rollback_stage", busy)
+    world.play()
+    assert world.acts == []
+    assert world.transitions["DeployToProd"]["enabled"] is True
+
+
+def test_who_steps_back_leaves_closed_what_somebody_else_has_closed() -> None:
+    """An earlier page's freeze is for a person to open, whoever stands down afterwards."""
+    world = World()
+    good_first(world)
+    action = world.release(Release("v2", fails=True, turns_bad_after=SOON))
+    world.objects.clear()
+    world.play()
+    assert world.states() == ["REFUSED"]
+    retried = world.retry(action)
+    world.play(timedelta(seconds=5))
+    world.executions[retried.execution].status = "Stopped"
+    world.play()
+    assert world.transitions["DeployToProd"]["enabled"] is False
+
+
+def test_who_finds_another_at_the_helm_opens_what_it_had_closed() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    world.play(timedelta(seconds=30))
+    other = world.invoke({"command": "plan"})
+    other.ended = None
+    world.ledger.take_helm(
+        Helm(environment="bakery-prod-demo", holder=other.name, at=world.clock.now())
+    )
+    world.play()
+    assert world.acts == []
+    assert world.transitions["DeployToProd"]["enabled"] is True

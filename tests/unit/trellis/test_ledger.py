@@ -81,7 +81,14 @@ def test_gives_a_deployment_to_one_watch_which_may_claim_it_again(ledger: Ledger
 
 
 def test_remembers_a_freeze_until_it_is_undone(ledger: Ledger) -> None:
-    freeze = Freeze(pipeline="shop", stage="DeployToProd", reason="bad", execution_id="e", at=NOW)
+    freeze = Freeze(
+        pipeline="shop",
+        stage="DeployToProd",
+        reason="bad",
+        execution_id="e",
+        watch_id="a",
+        at=NOW,
+    )
     assert ledger.frozen("shop", "DeployToProd") is None
     ledger.freeze(freeze)
     assert ledger.frozen("shop", "DeployToProd") == freeze
