@@ -57,12 +57,21 @@ class _Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Begun:
+class Begun:
     """What came of the act itself."""
 
     step: _Step
     execution_id: str | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The way that a watch which died wrote down, and what was found of it when it was looked
+    for; None: it was not taken."""
+
+    act: Act
+    found: Begun | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +117,7 @@ def go_back(
     decision: Decision | None,
     evidence: tuple[str, ...],
     bad_since: datetime | None,
-    begun: Act | None,
+    begun: Standing | None,
 ) -> Went:
     """Go back to the decision's target, or finish what an earlier watch had begun."""
     deployment = case.deployment
@@ -136,7 +145,7 @@ def _go_back(
     decision: Decision | None,
     evidence: tuple[str, ...],
     bad_since: datetime | None,
-    begun: Act | None,
+    begun: Standing | None,
 ) -> Went:
     deployment = case.deployment
     reason = decision.reason if decision else case.why
@@ -149,7 +158,7 @@ def _go_back(
     )
     route = RollbackRoute(way.act.route)
     if way.is_overtaken:
-        script.do("forget the way", str, lambda: _forget(desk, case))
+        script.do("forget the way", str, lambda: forget(desk, deployment))
         return Went(outcome="again", reason="it was overtaken", again=case)
     if not case.is_told:
         script.do(
@@ -168,11 +177,11 @@ def _go_back(
                 is_frozen=frozen.is_ours,
             ),
         )
-    started = _begin(script, desk, case, way)
+    started = _begin(script, desk, case, way, begun)
     if started.step is _Step.REFUSED and route is RollbackRoute.ENVIRONMENT:
         return _failed(script, desk, case, settings, facts, decision, started.reason, evidence)
     if started.step is not _Step.BEGUN:
-        script.do("forget the way", str, lambda: _forget(desk, case))
+        script.do("forget the way", str, lambda: forget(desk, deployment))
         if started.step is _Step.NOT_DONE:
             script.wait("before deciding anew", _BEFORE_AGAIN)
         refusal = started.reason if started.step is _Step.REFUSED else case.stage_refusal
@@ -281,12 +290,12 @@ def _choose(
     facts: Facts,
     decision: Decision | None,
     good: Good,
-    begun: Act | None,
+    begun: Standing | None,
 ) -> _Way:
     """Write the way down before it is taken; what an earlier watch wrote down stands."""
     environment, now = case.deployment.environment, desk.now()
     if begun is not None:
-        return _Way(act=begun, label=begun.target, is_new=False)
+        return _Way(act=begun.act, label=begun.act.target, is_new=False)
     if decision is None or decision.route is None:
         raise GaveUpError("no route was decided")
     latest = desk.pipeline.stage(case.deployment.stage, case.deployment.action)
@@ -331,29 +340,31 @@ def _register(desk: Desk, environment: str, good: Good) -> str:
     return label
 
 
-def _begin(script: Script, desk: Desk, case: Case, way: _Way) -> _Begun:
+def _begin(script: Script, desk: Desk, case: Case, way: _Way, standing: Standing | None) -> Begun:
     """Take the way, once; whatever leaves a doubt is looked up before anything else.
 
     What surely was not done is decided anew, not tried again: the world may have moved on.
     """
-    if not way.is_new:
-        found = _look_for_truth(script, desk, case, way)
+    if standing is not None and standing.found is not None:
+        return standing.found
+    if standing is None and not way.is_new:
+        found = look_for_truth(script, desk, case.deployment, way.act)
         if found is not None:
             return found
     outcome = script.act("roll back", lambda: _take(desk, case, way))
     match outcome.ending:
         case Ending.DONE:
-            return _Begun(step=_Step.BEGUN, execution_id=outcome.value)
+            return Begun(step=_Step.BEGUN, execution_id=outcome.value)
         case Ending.UNKNOWN:
-            found = _look_for_truth(script, desk, case, way)
+            found = look_for_truth(script, desk, case.deployment, way.act)
             if found is not None:
                 return found
-            return _Begun(step=_Step.NOT_DONE, reason="nobody can say whether AWS took it")
+            return Begun(step=_Step.NOT_DONE, reason="nobody can say whether AWS took it")
         case Ending.REFUSED if not _may_pass(outcome):
             words = _STAGE_SAYS_NO.get(outcome.code or "", outcome.message or "it was refused")
-            return _Begun(step=_Step.REFUSED, reason=words)
+            return Begun(step=_Step.REFUSED, reason=words)
         case Ending.REFUSED | Ending.THROTTLED:
-            return _Begun(step=_Step.NOT_DONE, reason=outcome.message or "AWS was too busy")
+            return Begun(step=_Step.NOT_DONE, reason=outcome.message or "AWS was too busy")
 
 
 def _may_pass(outcome: Outcome) -> bool:
@@ -378,24 +389,24 @@ class _Trace:
     execution_id: str | None = None
 
 
-def _look_for_truth(script: Script, desk: Desk, case: Case, way: _Way) -> _Begun | None:
+def look_for_truth(script: Script, desk: Desk, deployment: Deployment, act: Act) -> Begun | None:
     """Whether the act has happened after all; listings may lag behind, so more than one look."""
     for number in range(1, _TRUTH_LOOKS + 1):
-        trace = script.do(f"look for the truth {number}", _Trace, lambda: _trace(desk, case, way))
+        trace = script.do(
+            f"look for the truth {number}", _Trace, lambda: _trace(desk, deployment, act)
+        )
         if trace.is_there:
-            return _Begun(step=_Step.BEGUN, execution_id=trace.execution_id)
+            return Begun(step=_Step.BEGUN, execution_id=trace.execution_id)
         script.wait(f"pause for the truth {number}", _TRUTH_PAUSE)
     return None
 
 
-def _trace(desk: Desk, case: Case, way: _Way) -> _Trace:
-    since = way.act.at - _CLOCKS_DIFFER
-    if way.act.route == RollbackRoute.STAGE.value:
-        run = desk.pipeline.rollback_begun(way.act.target, since)
+def _trace(desk: Desk, deployment: Deployment, act: Act) -> _Trace:
+    since = act.at - _CLOCKS_DIFFER
+    if act.route == RollbackRoute.STAGE.value:
+        run = desk.pipeline.rollback_begun(act.target, since)
         return _Trace(is_there=run is not None, execution_id=run.execution_id if run else None)
-    return _Trace(
-        is_there=desk.beanstalk.update_begun(case.deployment.environment, way.act.target, since)
-    )
+    return _Trace(is_there=desk.beanstalk.update_begun(deployment.environment, act.target, since))
 
 
 # Until it is there -----------------------------------------------------------------------------
@@ -533,8 +544,9 @@ def _quarantine(desk: Desk, case: Case, facts: Facts) -> str:
     return facts.revision
 
 
-def _forget(desk: Desk, case: Case) -> str:
-    desk.ledger.drop_act(case.deployment.action_execution_id)
+def forget(desk: Desk, deployment: Deployment) -> str:
+    """Write off a way that surely was not taken."""
+    desk.ledger.drop_act(deployment.action_execution_id)
     return "forgotten"
 
 

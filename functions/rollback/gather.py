@@ -27,7 +27,8 @@ from rollback.facts import (
 )
 from rollback.pipeline import reason_for_api
 from rollback.settings import EnvironmentSettings
-from trellis.records import KnownGood
+from trellis.events import RollbackRoute
+from trellis.records import Act, KnownGood
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 _VARIABLES = ("RollbackSafe", "Rollback-Safe", "ROLLBACK_SAFE")
@@ -234,6 +235,25 @@ def read_good(desk: Desk, case: Case, stage: StageState) -> Good | None:
         ),
         is_copied=desk.bundles.is_there(known.bundle_bucket, known.bundle_key),
         stage_problem=problem,
+    )
+
+
+def good_of(desk: Desk, environment: str, act: Act, known: Good | None) -> Good:
+    """The version that a way back leads to, which need no longer be the known-good one."""
+    if known is not None and known.revision == act.revision:
+        return known
+    labels = {
+        label
+        for label, revision in desk.ledger.revisions(environment).items()
+        if revision == act.revision
+    }
+    by_stage = act.route == RollbackRoute.STAGE.value
+    return Good(
+        revision=act.revision,
+        version_label="" if by_stage else act.target,
+        execution_id=act.target if by_stage else "",
+        since=act.at,
+        labels=frozenset(labels if by_stage else {*labels, act.target}),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from rollback import bake, tell
-from rollback.act import Went, go_back
+from rollback.act import Standing, Went, forget, go_back, look_for_truth
 from rollback.calls import RefusedError
 from rollback.desk import Desk
 from rollback.facts import (
@@ -25,7 +25,7 @@ from rollback.facts import (
     Incident,
 )
 from rollback.freeze import freeze, unfreeze_own
-from rollback.gather import Case, bad_label, deployed_since, read_baseline, read_facts
+from rollback.gather import Case, bad_label, deployed_since, good_of, read_baseline, read_facts
 from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
@@ -495,11 +495,16 @@ def _mend(
 ) -> Ended:
     """Decide what to do about a bad deployment until something is done about it."""
     if begun is not None:
-        facts = script.do("facts of before", Facts, lambda: read_facts(desk, case))
-        evidence = tell.evidence_of(facts, case.baseline, looks)
-        return _ended(
-            go_back(script, desk, case, settings, facts, None, evidence, bad_since, begun)
-        )
+        found = look_for_truth(script, desk, case.deployment, begun)
+        facts = script.do("facts of before", Facts, lambda: _facts_of_before(desk, case, begun))
+        if found is not None or not _has_moved_on(facts):
+            evidence = tell.evidence_of(facts, case.baseline, looks)
+            standing = Standing(act=begun, found=found)
+            return _ended(
+                go_back(script, desk, case, settings, facts, None, evidence, bad_since, standing)
+            )
+        # Nothing of it was done, and what was decided then may harm now.
+        script.do("forget the way", str, partial(forget, desk, case.deployment))
     is_counted, noted = False, None
     for number in range(1, _MOST_ROUNDS + 1):
         facts = script.do(f"facts {number}", Facts, partial(read_facts, desk, case))
@@ -557,6 +562,16 @@ def _mend(
         f"AWS did not take the rollback, tried {_MOST_ROUNDS} times: {case.why}",
         evidence,
     )
+
+
+def _facts_of_before(desk: Desk, case: Case, begun: Act) -> Facts:
+    """The facts, with the version that an earlier watch chose: another may be known-good by now."""
+    facts = read_facts(desk, case)
+    return replace(facts, good=good_of(desk, case.deployment.environment, begun, facts.good))
+
+
+def _has_moved_on(facts: Facts) -> bool:
+    return (facts.newer or facts.stopped or facts.closed_by_person) is not None
 
 
 def _ended(went: Went) -> Ended:

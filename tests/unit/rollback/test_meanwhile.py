@@ -5,6 +5,7 @@ A pipeline that is updated, releases that come in between, people who stop or or
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from rollback import act
 from tests.unit.rollback import release_world
-from tests.unit.rollback.release_world import Instance, Release, World, refused
+from tests.unit.rollback.release_world import Call, Instance, Release, World, refused
 from tests.unit.rollback.test_workflow import SOON, good_first
 from trellis.events import RollbackMode
 from trellis.records import Helm
@@ -175,3 +176,80 @@ def test_who_finds_another_at_the_helm_opens_what_it_had_closed() -> None:
     world.play()
     assert world.acts == []
     assert world.transitions["DeployToProd"]["enabled"] is True
+
+
+def dies_before_the_act(world: World) -> None:
+    """The way is written down, and the watch dies with each of its tries to tell of it."""
+
+    def fault(number: int, call: Call) -> str | None:
+        is_chosen = any(
+            key.endswith("choose the way (1)") for j, _ in world.journals for key in j.entries
+        )
+        return "death before" if is_chosen and call[1] == "put_events" else None
+
+    world.fault = fault
+    world.play(timedelta(minutes=4))
+    world.fault = lambda number, call: None
+    assert [j.ended for j, _ in world.journals].count("failed") == 1
+    assert world.acts == []
+
+
+def test_a_watch_that_is_taken_over_does_not_go_back_from_what_is_newer() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    dies_before_the_act(world)
+    assert world.transitions["DeployToProd"]["enabled"] is False
+    world.release(Release("v3"))
+    world.play(timedelta(minutes=5))
+    world.play(sweeping=True)
+    assert world.acts == []
+    assert world.running() == {"v3"}
+    assert "v1" not in {
+        revision
+        for label, revision in world.ledger.revisions("bakery-prod-demo").items()
+        if label == world.environments["DeployToProd"].label
+    }
+    assert world.transitions["DeployToProd"]["enabled"] is True
+
+
+def test_a_watch_that_is_taken_over_leaves_a_stopped_run_to_who_stopped_it() -> None:
+    world = World()
+    good_first(world)
+    action = world.release(Release("v2", turns_bad_after=SOON))
+    dies_before_the_act(world)
+    world.executions[action.execution].status = "Stopped"
+    world.play(sweeping=True)
+    assert world.acts == []
+
+
+def test_a_watch_that_is_taken_over_goes_back_where_nothing_has_moved_on() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    dies_before_the_act(world)
+    world.play(sweeping=True)
+    assert world.running() == {"v1"}
+    assert [act[0] for act in world.acts] == ["RollbackStage"]
+
+
+def test_what_was_begun_is_proven_by_the_version_that_was_chosen_then() -> None:
+    """Another version has become known-good since; v1's new label must not pass for it."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    world.play(timedelta(seconds=85))
+    assert [act[0] for act in world.acts] == ["RollbackStage"]
+    [journal] = [j for j, _ in world.journals if j.ended is None]
+    journal.ended = "failed"
+    good = world.ledger.known_good("bakery-prod-demo")
+    assert good is not None
+    world.ledger.set_known_good(
+        replace(good, revision="v3", version_label="label-3", since=world.clock.now())
+    )
+    world.play(sweeping=True)
+    assert world.running() == {"v1"}
+    assert world.last()["to"]["revision"] == "v1"
+    assert (
+        world.ledger.revisions("bakery-prod-demo")[world.environments["DeployToProd"].label] == "v1"
+    )
