@@ -18,12 +18,13 @@ from rollback.desk import Desk
 from rollback.facts import ActionState, Baseline, Cause, Deployment, Facts, Good, Health, Look
 from rollback.freeze import Frozen, freeze, freeze_for, unfreeze, unfreeze_own
 from rollback.gather import Case
+from rollback.known_good import make_known_good
 from rollback.policy import Decision
 from rollback.script import Ending, GaveUpError, Outcome, Script
 from rollback.settings import EnvironmentSettings
 from trellis.events import RollbackRoute, RollbackState
 from trellis.observability import logger
-from trellis.records import Act, Claim, Helm, PastRollback, Quarantine
+from trellis.records import Act, Claim, Helm, KnownGood, PastRollback, Quarantine
 
 _TRUTH_LOOKS = 8
 """Looks for the trace of an act that nobody can vouch for, before it is taken for not done."""
@@ -226,6 +227,8 @@ def _go_back(
             "measure until restored",
             lambda: _measure(desk, case, "TimeToRestoreSeconds", bad_since),
         )
+    if case.cause is Cause.BY_HAND:
+        script.do("known good", str, lambda: _know_as_good(desk, case, good, way))
     # What an earlier page left frozen stays so: a person has not looked at it yet.
     is_open = frozen.is_new and unfreeze(script, desk, deployment.stage)
     script.do("forget the way", str, lambda: _finish(desk, case))
@@ -330,7 +333,9 @@ def _choose(
 def _register(desk: Desk, environment: str, good: Good) -> str:
     """Make a version of the known-good bundle's copy, under a label of its own."""
     known = desk.ledger.known_good(environment)
-    if known is None or known.bundle_bucket is None or known.bundle_key is None:
+    if known is None or known.revision != good.revision:
+        raise GaveUpError(f"{good.revision} is no longer the known-good version")
+    if known.bundle_bucket is None or known.bundle_key is None:
         raise GaveUpError(f"there is no copy of the bundle of {good.revision}")
     label = f"trellis-{known.bundle_key.rsplit('/', 1)[-1].removesuffix('.zip')}"
     desk.beanstalk.register(
@@ -542,6 +547,35 @@ def _quarantine(desk: Desk, case: Case, facts: Facts) -> str:
         )
     )
     return facts.revision
+
+
+def _know_as_good(desk: Desk, case: Case, good: Good, way: _Way) -> str:
+    """A person has named the version to be on: it is the one to go back to from now on.
+
+    Since the act, so that whatever is deployed from then on is newer, and the watch over what was
+    left behind, should it still end well, is not.
+    """
+    environment = case.deployment.environment
+    known = desk.ledger.known_good(environment)
+    if known is not None and known.revision == good.revision:
+        return "it is so already"
+    label = desk.beanstalk.look(environment, desk.now()).version_label or way.label
+    version = desk.beanstalk.version(label)
+    make_known_good(
+        desk,
+        KnownGood(
+            environment=environment,
+            revision=good.revision,
+            version_label=label,
+            execution_id=good.execution_id,
+            since=way.act.at,
+            summary=good.summary,
+        ),
+        version.bucket if version else None,
+        version.key if version else None,
+        case.deployment.action_execution_id,
+    )
+    return label
 
 
 def forget(desk: Desk, deployment: Deployment) -> str:

@@ -26,12 +26,13 @@ from rollback.facts import (
 )
 from rollback.freeze import freeze, unfreeze_own
 from rollback.gather import Case, bad_label, deployed_since, good_of, read_baseline, read_facts
+from rollback.known_good import make_known_good
 from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
 from trellis.events import BakeState, RollbackMode, RollbackState
 from trellis.ledger import Bake
-from trellis.observability import count, logger
+from trellis.observability import logger
 from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 
 _MOST_ROUNDS = 12
@@ -291,7 +292,7 @@ def _bake(
     )
     match baked.verdict:
         case bake.Verdict.HEALTHY:
-            script.do("known good", str, lambda: _make_known_good(desk, deployment))
+            script.do("known good", str, lambda: _know_as_good(desk, deployment))
             script.act("count it as good", lambda: _count_good(desk, deployment, baked))
             _say_bake(script, desk, deployment, BakeState.HEALTHY, baked)
             return Ended(outcome="known good", reason=baked.reason)
@@ -396,8 +397,7 @@ def _replaced(
     return f"somebody deployed {by_hand} by hand" if by_hand else None
 
 
-def _make_known_good(desk: Desk, deployment: Deployment) -> str:
-    """Copy the bundle to where it does not expire, then say that this is the one to go back to."""
+def _know_as_good(desk: Desk, deployment: Deployment) -> str:
     run = desk.pipeline.run(deployment.execution_id)
     own = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
     look = desk.beanstalk.look(deployment.environment, desk.now())
@@ -407,32 +407,16 @@ def _make_known_good(desk: Desk, deployment: Deployment) -> str:
     version = desk.beanstalk.version(label)
     bucket = version.bucket if version else own.artifact_bucket
     key = version.key if version else own.artifact_key
-    copied = None
-    if bucket and key:
-        try:
-            copied = desk.bundles.copy(
-                bucket, key, deployment.environment, deployment.action_execution_id
-            )
-        except RefusedError as err:
-            # It is good all the same; only that it may expire one day.
-            logger.error("not copied", environment=deployment.environment, reason=str(err))
-            count("CopiesMissing")
-    before = desk.ledger.known_good(deployment.environment)
-    is_newest = desk.ledger.set_known_good(
-        KnownGood(
-            environment=deployment.environment,
-            revision=run.revision,
-            version_label=label,
-            execution_id=run.rollback_target or deployment.execution_id,
-            since=deployment.started,
-            pipeline_version=run.pipeline_version,
-            bundle_bucket=desk.bundles.bucket if copied else None,
-            bundle_key=copied,
-            summary=run.summary,
-        )
+    good = KnownGood(
+        environment=deployment.environment,
+        revision=run.revision,
+        version_label=label,
+        execution_id=run.rollback_target or deployment.execution_id,
+        since=deployment.started,
+        pipeline_version=run.pipeline_version,
+        summary=run.summary,
     )
-    if is_newest and before is not None and before.bundle_key not in (None, copied):
-        desk.bundles.forget(str(before.bundle_key))
+    make_known_good(desk, good, bucket, key, deployment.action_execution_id)
     return label
 
 

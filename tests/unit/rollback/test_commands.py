@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.unit.rollback.release_world import MOST_ACTIONS, Release, World
 from tests.unit.rollback.test_workflow import good_first
 
@@ -45,6 +47,30 @@ def test_back_to_a_version_that_is_named_by_its_revision_or_its_label() -> None:
         assert answer["outcome"] == "rolled back"
         assert world.running() == {"v1"}
         assert set(world.ledger.quarantined("bakery-prod-demo")) == {"v2"}
+
+
+@pytest.mark.parametrize("stage", ["DeployToTest", "DeployToProd"])
+def test_what_a_person_goes_back_to_is_what_the_next_bad_release_goes_back_to(stage: str) -> None:
+    world = World()
+    environment = world.environments[stage].name
+    good_first(world, stage)
+    world.release(Release("v2"), stage)
+    world.play()
+    world.approval = None
+    world.clock.pass_(timedelta(days=3))
+    answer = ordered(world, command="roll-back", environment=environment, revision="v1")
+    assert answer["outcome"] == "rolled back"
+    good = world.ledger.known_good(environment)
+    assert good is not None
+    assert good.revision == "v1"
+    copies = {key for _, key in world.objects if key.startswith(f"known-good/{environment}/")}
+    assert copies == {good.bundle_key}
+    world.clock.pass_(timedelta(days=3))
+    # Whatever else held v1 has expired.
+    world.objects = {one for one in world.objects if one[1].startswith("known-good/")}
+    world.release(Release("v3", turns_bad_after=timedelta(seconds=60)), stage)
+    world.play()
+    assert world.running(stage) == {"v1"}
 
 
 def test_back_past_a_stop_a_cap_and_a_mode_but_not_to_what_is_no_way_back() -> None:

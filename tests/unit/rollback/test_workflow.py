@@ -135,6 +135,34 @@ def test_escalates_when_the_same_revision_comes_again() -> None:
     assert "rolled back from bakery-prod-demo before" in world.last()["reason"]
 
 
+def test_what_was_rolled_back_and_proves_itself_afterwards_is_a_way_back() -> None:
+    """It was no fault of v2's: the database was away."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    world.play()
+    world.release(Release("v2"))
+    world.play()
+    assert world.ledger.quarantined("bakery-prod-demo") == {}
+    past = world.ledger.rollbacks("bakery-prod-demo", world.clock.now() - timedelta(days=1))
+    assert [one.bad_revision for one in past] == [None]
+    world.clock.pass_(timedelta(days=2))
+    world.release(Release("v3", turns_bad_after=SOON))
+    world.play()
+    assert world.running() == {"v2"}
+
+
+def test_a_hold_is_over_when_a_newer_version_proves_itself() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", MIGRATION, turns_bad_after=SOON))
+    world.play()
+    assert world.ledger.hold("bakery-prod-demo") is not None
+    world.release(Release("v3"))
+    world.play()
+    assert world.ledger.hold("bakery-prod-demo") is None
+
+
 def test_escalates_when_the_cap_is_reached() -> None:
     world = World(cap=1)
     good_first(world)
