@@ -36,7 +36,9 @@ class Alarms:
             )
             for one in answer.get("MetricAlarms") or []:
                 found[str(one["AlarmName"])] = AlarmOff(
-                    since=one["StateUpdatedTimestamp"], window=_window(one)
+                    since=one["StateUpdatedTimestamp"],
+                    window=_period(one) * int(one.get("EvaluationPeriods") or 1),
+                    period=_period(one),
                 )
             for one in answer.get("CompositeAlarms") or []:
                 found[str(one["AlarmName"])] = AlarmOff(
@@ -45,9 +47,9 @@ class Alarms:
         return found
 
 
-def _window(alarm: Mapping[str, Any]) -> timedelta:
-    """How far back an alarm looks: its periods, also where it is one of metric math."""
+def _period(alarm: Mapping[str, Any]) -> timedelta:
+    """The longest of an alarm's periods: one of metric math has several."""
     periods = [alarm.get("Period") or 0]
     for metric in alarm.get("Metrics") or []:
         periods += [metric.get("Period") or 0, metric.get("MetricStat", {}).get("Period") or 0]
-    return timedelta(seconds=max(periods) * int(alarm.get("EvaluationPeriods") or 1))
+    return timedelta(seconds=max(periods))

@@ -48,7 +48,9 @@ class Sample:
     at: datetime
     health: Health
     alarms: tuple[str, ...] = ()
-    """Those in ALARM now."""
+    """Those in ALARM now, for what came after the deployment."""
+    early: tuple[str, ...] = ()
+    """Those in ALARM now that may still be so for what came before it."""
     causes: tuple[str, ...] = ()
     excuse: str | None = None
     """Why it is not blamed on the release."""
@@ -67,6 +69,8 @@ class Bake:
     samples: tuple[Sample, ...] = ()
     verdict: Verdict = Verdict.GOES_ON
     reason: str = ""
+    known_at: datetime | None = None
+    """When the health was known last."""
     unanswered: int = 0
     """Looks in a row that AWS did not answer."""
 
@@ -80,6 +84,7 @@ def judged(bake: Bake, sample: Sample) -> Bake:
         bad_in_a_row=in_a_row,
         bad_since=(bake.bad_since or sample.at) if sample.is_bad else None,
         samples=_kept((*bake.samples, sample)),
+        known_at=bake.known_at if sample.health.badness is None else sample.at,
         unanswered=0,
     )
     if in_a_row >= _CONFIRMATIONS:
@@ -90,16 +95,19 @@ def judged(bake: Bake, sample: Sample) -> Bake:
 
 
 def _at_the_end(bake: Bake) -> Bake:
-    """Well to the end makes known-good; bad for another reason, or never seen, does not."""
+    """Well to the end makes known-good; bad for another reason, or not seen, does not."""
     last = bake.samples[-1]
-    known = [one for one in bake.samples if one.health.badness is not None]
-    if not known:
+    if bake.known_at is None:
         return ended(bake, Verdict.UNPROVEN, "its health was never known during the watch")
-    if (known[-1].health.badness or 0) >= _TRIGGER or last.alarms:
+    if last.health.badness is None:
+        reason = f"its health is not known since {bake.known_at:%H:%M} UTC"
+        return ended(bake, Verdict.UNPROVEN, reason)
+    if last.health.badness >= _TRIGGER or last.alarms:
         because = last.excuse or "it was so before the deployment"
-        return ended(
-            bake, Verdict.UNPROVEN, f"its health is {known[-1].health.value}, but {because}"
-        )
+        return ended(bake, Verdict.UNPROVEN, f"its health is {last.health.value}, but {because}")
+    if last.early:
+        because = f"{', '.join(last.early)} in ALARM may tell of the time before the deployment"
+        return ended(bake, Verdict.UNPROVEN, f"its health is {last.health.value}, but {because}")
     return ended(bake, Verdict.HEALTHY, f"it did well for {_spoken(last.at - bake.began)}")
 
 
@@ -124,23 +132,25 @@ def sample_of(
 ) -> Sample:
     """Judge one look: `alarms` are in ALARM now, `incidents` are the environment's events since.
 
-    An alarm lags behind what it measures. It counts only when all that it looked at came after
-    the deployment, or the next good version would pay for the last bad one.
+    An alarm lags behind what it measures. It counts only when all that it looks at came after the
+    deployment, or the next good version would pay for the last bad one: it went off after that, or
+    is still in ALARM a period later, as one that needs three bad minutes of five may be from the
+    third on.
     """
-    fresh = tuple(
-        sorted(
-            name
-            for name, off in alarms.items()
-            if name not in baseline.alarms and off.since >= deployed + off.window
-        )
-    )
+    new = {name: off for name, off in alarms.items() if name not in baseline.alarms}
+    fresh = {
+        name
+        for name, off in new.items()
+        if off.since >= deployed + off.window or look.at >= deployed + off.window + off.period
+    }
     excuse = _excuse(look, baseline, incidents, deployed)
     badness, before = look.health.badness, (baseline.health or Health.OK).badness or 0
     is_worse = badness is not None and badness >= _TRIGGER and badness > before
     return Sample(
         at=look.at,
         health=look.health,
-        alarms=fresh,
+        alarms=tuple(sorted(fresh)),
+        early=tuple(sorted(new.keys() - fresh)),
         causes=look.causes[:3],
         excuse=excuse,
         is_bad=excuse is None and (is_worse or bool(fresh)),

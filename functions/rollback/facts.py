@@ -220,6 +220,8 @@ class AlarmOff:
     since: datetime
     window: timedelta
     """How far back it looks: what it saw there may be older than the deployment."""
+    period: timedelta = timedelta(minutes=1)
+    """How often it looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

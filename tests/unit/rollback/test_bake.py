@@ -111,9 +111,40 @@ def test_an_alarm_counts_unless_it_was_there_before() -> None:
     assert not bake.sample_of(well, off, before, (), BEGAN).is_bad
 
 
-def test_an_alarm_that_still_looks_at_the_last_version_does_not_count() -> None:
-    off = {"5xx": AlarmOff(since=NOW + timedelta(minutes=2), window=timedelta(minutes=5))}
-    assert not bake.sample_of(look(health=Health.OK), off, OK, (), BEGAN).is_bad
+def seen_with_alarm(minutes: float, until: datetime = UNTIL) -> Bake:
+    """A bake with a look each half minute; an alarm of five minutes is in ALARM from 3 on."""
+    off = {"5xx": AlarmOff(since=BEGAN + timedelta(minutes=3), window=timedelta(minutes=5))}
+    baked = Bake(began=BEGAN, until=until)
+    for number in range(1, round(minutes * 2) + 1):
+        at = BEGAN + timedelta(seconds=30 * number)
+        alarms = off if at >= BEGAN + timedelta(minutes=3) else {}
+        seen = look(health=Health.OK, at=at)
+        baked = bake.judged(baked, bake.sample_of(seen, alarms, OK, (), BEGAN))
+        if baked.verdict is not Verdict.GOES_ON:
+            break
+    return baked
+
+
+def test_an_alarm_counts_once_all_that_it_looks_at_came_after_the_deployment() -> None:
+    early = seen_with_alarm(5.5, BEGAN + timedelta(minutes=15))
+    assert early.verdict is Verdict.GOES_ON
+    assert not any(one.is_bad for one in early.samples)
+    baked = seen_with_alarm(15, BEGAN + timedelta(minutes=15))
+    assert (baked.verdict, baked.reason) == (Verdict.BAD, "the alarm 5xx went off")
+    assert baked.bad_since == BEGAN + timedelta(minutes=6)
+
+
+def test_an_alarm_that_cannot_count_yet_at_the_end_makes_no_known_good() -> None:
+    baked = seen_with_alarm(15, BEGAN + timedelta(minutes=4))
+    assert baked.verdict is Verdict.UNPROVEN
+    assert baked.reason.endswith("5xx in ALARM may tell of the time before the deployment")
+
+
+@pytest.mark.parametrize("silence", [Health.NO_DATA, Health.UNKNOWN, Health.PENDING])
+def test_well_at_first_and_silent_at_the_end_is_not_proven(silence: Health) -> None:
+    baked = after(sample(60), *(sample(120 + 10 * n, silence) for n in range(49)))
+    assert baked.verdict is Verdict.UNPROVEN
+    assert baked.reason == f"its health is not known since {NOW + timedelta(minutes=1):%H:%M} UTC"
 
 
 @pytest.mark.parametrize(
