@@ -27,6 +27,16 @@ class Place:
         return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
 
 
+SERVICE_LINKED_ROLE = "AWS::IAM::ServiceLinkedRole"
+RESERVED_ROLE = "iam:aws-reserved"
+"""A role of IAM Identity Center. Its permission set takes tags, it does not
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instance-tag.html).
+"""
+# Roles that are told from others by the path in their ARNs.
+_ROLES = {
+    "role/aws-service-role": SERVICE_LINKED_ROLE,
+    "role/aws-reserved": RESERVED_ROLE,
+}
 _TYPES = {
     "acm:certificate": "AWS::CertificateManager::Certificate",
     "autoscaling:autoScalingGroup": "AWS::AutoScaling::AutoScalingGroup",
@@ -108,7 +118,7 @@ _UNTAGGABLE = {
     "AWS::Events::EventBusPolicy": "a policy takes no tags",
     "AWS::IAM::Policy": "an inline policy takes no tags",
     "AWS::IAM::RolePolicy": "an inline policy takes no tags",
-    "AWS::IAM::ServiceLinkedRole": "a service-linked role belongs to its service",
+    SERVICE_LINKED_ROLE: "a service-linked role belongs to its service",
     "AWS::KMS::Alias": "an alias takes no tags",
     "AWS::Lambda::Alias": "a function's alias takes no tags",
     "AWS::Lambda::EventInvokeConfig": "a function's settings for asynchronous calls take no tags",
@@ -126,6 +136,7 @@ _UNTAGGABLE = {
     "AWS::SQS::QueueInlinePolicy": "a policy takes no tags",
     "AWS::SQS::QueuePolicy": "a policy takes no tags",
     "AWS::Scheduler::Schedule": "a schedule takes no tags; its group does",
+    RESERVED_ROLE: "IAM Identity Center manages the role",
 }
 
 
@@ -165,8 +176,10 @@ def described(arn: str) -> tuple[str, str | None]:
     if service == "sns":
         return "AWS::SNS::Subscription" if ":" in resource else "AWS::SNS::Topic", region
     kind = resource.replace(":", "/").split("/", 1)[0]
-    if service == "iam" and kind == "role" and "/aws-service-role/" in resource:
-        return "AWS::IAM::ServiceLinkedRole", region
+    if service == "iam" and kind == "role":
+        for path, name in _ROLES.items():
+            if resource.startswith(f"{path}/"):
+                return name, region
     name = f"{service}:{kind}"
     return _TYPES.get(name, name), region
 
@@ -221,7 +234,9 @@ def arn_of(type_: str, physical_id: str, place: Place) -> str | None:
     return place.arn(service, f"{kind}{_NAMED[type_]}{physical_id}")
 
 
-_KINDS = {name: kind for kind, name in _TYPES.items()}
+_KINDS = {name: kind for kind, name in _TYPES.items()} | {
+    name: f"iam:{path}" for path, name in _ROLES.items()
+}
 # Types whose id is the end of their ARN, and what stands before it.
 _NAMED = {
     "AWS::CloudWatch::Alarm": ":",

@@ -84,6 +84,7 @@ def test_only_what_knows_no_resource_is_granted_on_all(template: Template) -> No
         r"|cloudwatch:DescribeAlarms$"
         r"|tag:(GetResources|TagResources)$"
         r"|(codebuild:ListProjects|codepipeline:ListPipelines|dynamodb:ListTables)$"
+        r"|events:List(EventBuses|Rules)$"
         r"|(iam:GetAccountAuthorizationDetails|kms:List(Aliases|Keys)|lambda:ListFunctions)$"
         r"|(s3:ListAllMyBuckets|secretsmanager:ListSecrets|sns:ListTopics|sqs:ListQueues)$"
         r"|(ssm:DescribeParameters|states:ListStateMachines)$"

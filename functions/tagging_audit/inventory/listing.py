@@ -5,6 +5,7 @@ One row a call. Each is asked page by page, to the end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from tagging_audit.inventory.aws import Aws
 from tagging_audit.inventory.tagging_api import pairs
-from tagging_audit.kinds import Place
+from tagging_audit.kinds import RESERVED_ROLE, SERVICE_LINKED_ROLE, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,39 @@ class Lister:
             request[self.token[0]] = token
         answer = aws.page(self.client or self.service, place.region, self.operation, **request)
         return list(self.read(answer, place)), answer.get(self.token[1]) or None
+
+
+@dataclass(frozen=True, slots=True)
+class RulesOfEachBus(Lister):
+    """ListRules shows the rules of one bus, and of the default bus where none is named.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRules.html
+
+    The token of a page is JSON: the buses that are left, and the service's own token.
+    """
+
+    def page(self, aws: Aws, place: Place, token: str | None) -> tuple[list[Listed], str | None]:
+        """The buses for a beginning; then their rules, page by page. Raises CallError."""
+        buses, rest = json.loads(token) if token else ([], None)
+        if not buses:
+            buses = list(self._buses(aws, place))
+            return [], json.dumps([buses, None]) if buses else None
+        request = {**self.request, "EventBusName": buses[0]}
+        if rest:
+            request[self.token[0]] = rest
+        answer = aws.page(self.service, place.region, self.operation, **request)
+        rest = answer.get(self.token[1]) or None
+        left = buses if rest else buses[1:]
+        return list(self.read(answer, place)), json.dumps([left, rest]) if left else None
+
+    def _buses(self, aws: Aws, place: Place) -> Iterator[str]:
+        request: dict[str, Any] = {"Limit": 100}
+        while True:
+            answer = aws.call(self.service, place.region, "list_event_buses", **request)
+            yield from (bus["Name"] for bus in answer.get("EventBuses") or ())
+            if not answer.get("NextToken"):
+                return
+            request["NextToken"] = answer["NextToken"]
 
 
 _REGION = object()
@@ -288,7 +322,7 @@ LISTERS: tuple[Lister, ...] = (
         request={"PageSize": 400},
         client="elbv2",
     ),
-    Lister(
+    RulesOfEachBus(
         "events",
         "list_rules",
         _rules,
@@ -299,7 +333,7 @@ LISTERS: tuple[Lister, ...] = (
         "iam",
         "get_account_authorization_details",
         _people,
-        ("AWS::IAM::Role", "AWS::IAM::User"),
+        ("AWS::IAM::Role", SERVICE_LINKED_ROLE, RESERVED_ROLE, "AWS::IAM::User"),
         token=("Marker", "Marker"),
         request={"Filter": ["Role", "User"], "MaxItems": 1000},
         is_global=True,

@@ -309,6 +309,30 @@ def test_what_its_service_lists_but_does_not_find_stays_named(moto: Gate) -> Non
     assert found.trouble == "events:ListTagsForResource says that it is gone"
 
 
+def test_the_rules_of_every_bus_are_listed_to_their_end(moto: Gate) -> None:
+    events = client("events")
+    for bus in ("orders", "idle"):
+        events.create_event_bus(Name=bus)
+    for number in range(103):
+        events.put_rule(Name=f"r{number}", ScheduleExpression="rate(1 day)")
+    events.put_rule(Name="taken", EventPattern='{"source": ["shop"]}', EventBusName="orders")
+    union = taken(order(services=("events",)))
+    rules = f"arn:aws:events:us-east-1:{ACCOUNT}:rule"
+    found = {one.arn for one in union.resources()}
+    assert found == {f"{rules}/orders/taken", *(f"{rules}/r{number}" for number in range(103))}
+    assert ("AWS::Events::Rule", "us-east-1") in union.listed
+    assert moto.asked("ListRules") == 4
+
+
+def test_without_the_list_of_buses_rules_may_be_unseen(moto: Gate) -> None:
+    client("events").put_rule(Name="r", ScheduleExpression="rate(1 day)")
+    moto.refuse("ListEventBuses", "AccessDeniedException")
+    (trouble,) = taken(order(services=("events",))).troubles
+    assert trouble == Trouble(
+        "events:ListEventBuses was denied", "us-east-1", ("AWS::Events::Rule",)
+    )
+
+
 def test_rules_that_a_service_manages_are_named_as_its_own(moto: Gate) -> None:
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/managed"
     moto.answer("ListRules", {"Rules": [{"Arn": arn, "ManagedBy": "ecs.amazonaws.com"}]})
@@ -329,6 +353,18 @@ def test_globals_are_listed_only_when_asked_and_once(moto: Gate) -> None:
     assert tags_of(union) == {"r": {"Owner": "x"}, "u": {}}
     assert {one.region for one in union.resources()} == {"global"}
     assert moto.asked("GetAccountAuthorizationDetails") == 1
+
+
+def test_the_list_of_roles_holds_those_that_aws_made(moto: Gate) -> None:
+    iam = client("iam")
+    for path in ("/", "/aws-reserved/sso.amazonaws.com/"):
+        iam.create_role(RoleName=f"r{len(path)}", Path=path, AssumeRolePolicyDocument="{}")
+    union = taken(order(services=("iam",), with_globals=True))
+    assert {one.type: one.refusal for one in union.resources()} == {
+        "AWS::IAM::Role": None,
+        "iam:aws-reserved": "IAM Identity Center manages the role",
+    }
+    assert {(one.type, "global") for one in union.resources()} <= union.listed
 
 
 def test_resource_explorer_adds_what_no_list_would(moto: Gate) -> None:

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from tagging_audit import kinds
-from tagging_audit.kinds import Place, arn_of, refusal_of, region_of, route_of, tidy, type_of
+from tagging_audit.kinds import (
+    Place,
+    arn_of,
+    pattern_of,
+    refusal_of,
+    region_of,
+    route_of,
+    tidy,
+    type_of,
+)
 from tagging_audit.resource import TagRoute
 
 HERE = Place("aws", "us-west-2", "123456789012")
@@ -31,6 +41,10 @@ HERE = Place("aws", "us-west-2", "123456789012")
         (
             "arn:aws:iam::123456789012:role/aws-service-role/rds.amazonaws.com/X",
             "AWS::IAM::ServiceLinkedRole",
+        ),
+        (
+            "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/X",
+            "iam:aws-reserved",
         ),
         (
             "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/x/1",
@@ -100,6 +114,17 @@ def test_what_is_called_untaggable_is_so_by_the_registry(type_: str) -> None:
     if schema is not None:
         assert not (schema.get("tagging") or {}).get("taggable")
     assert refusal_of(type_)
+
+
+@pytest.mark.parametrize("path", ["aws-reserved", "aws-service-role"])
+def test_a_role_that_aws_made_is_untaggable_and_no_other(path: str) -> None:
+    arn = f"arn:aws:iam::123456789012:role/{path}/sso.amazonaws.com/X"
+    assert route_of(type_of(arn)) is TagRoute.NOBODY
+    assert (
+        pattern_of(type_of(arn), replace(HERE, region="global"))
+        == f"arn:aws:iam::123456789012:role/{path}/*"
+    )
+    assert type_of(f"arn:aws:iam::123456789012:role/team/{path}/X") == "AWS::IAM::Role"
 
 
 def test_who_can_tag_a_type() -> None:
