@@ -12,6 +12,7 @@ from moto.events.models import EventPattern
 
 from operations.template import Node
 from sandbox import event_patterns
+from tagging_audit.creation import CREATIONS
 from tests.template.faults import properties, turns_red_when
 from tests.template.rendered import CONNECTION, Template
 
@@ -184,7 +185,9 @@ FIXTURES: dict[str, tuple[list[Event], list[Event]]] = {
         [
             api_call("sqs", "DeleteQueue"),
             api_call("sqs", "CreateQueue", errorCode="AccessDenied"),
-            api_call("sts", "CreateAnything"),
+            api_call("sts", "CreateQueue"),
+            api_call("kms", "CreateGrant"),
+            api_call("logs", "CreateLogStream"),
             {**api_call("sqs", "CreateQueue"), "detail-type": "AWS Console Action via CloudTrail"},
         ],
     ),
@@ -220,6 +223,7 @@ def test_eventbridge_takes_every_pattern(template: Template) -> None:
     assert patterns
     for pattern in patterns:
         event_patterns.check(pattern)
+        assert len(json.dumps(pattern)) <= 2_048
 
 
 @turns_red_when(
@@ -280,6 +284,26 @@ def test_each_rule_matches_its_events_and_no_others(template: Template) -> None:
             assert matches(rules[name], event), (name, event)
         for event in theirs:
             assert not matches(rules[name], event), (name, event)
+
+
+@turns_red_when(
+    "whatever begins with Create",
+    lambda source: properties(source, "CreationRule")["EventPattern"]["detail"].update(
+        eventName=[{"prefix": "Create"}, "RunInstances"]
+    ),
+)
+@turns_red_when(
+    "a call that nobody hears of",
+    lambda source: properties(source, "CreationRule")["EventPattern"]["detail"]["eventName"].remove(
+        "CreateKey"
+    ),
+)
+def test_the_rule_of_creations_sends_what_the_audit_understands(template: Template) -> None:
+    form = template.resolved(AuditScope="account")
+    names = form.properties("CreationRule")["EventPattern"]["detail"]["eventName"]
+    of_lambda = {f"{name}20150331" for name in ("CreateEventSourceMapping", "CreateFunction")}
+    assert all(isinstance(name, str) for name in names)
+    assert set(names) == CREATIONS.keys() | of_lambda
 
 
 @turns_red_when(

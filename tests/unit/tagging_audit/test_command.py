@@ -130,7 +130,10 @@ def call(name: str, source: str, asked: Any, answered: Any, **more: Any) -> dict
     }
 
 
+HERE = "us-east-1:123456789012"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
+GROUP = f"arn:aws:elasticloadbalancing:{HERE}:targetgroup/g/1"
+SECRET = f"arn:aws:secretsmanager:{HERE}:secret:s-AbCdEf"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 
 
@@ -174,6 +177,66 @@ TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
             ),
         ),
         (call("CreateKey", "kms", {}, {"keyMetadata": {"arn": KEY}}), (KEY,)),
+        (
+            call(
+                "CreatePipeline",
+                "codepipeline",
+                {"pipeline": {"name": "p", "stages": [{"name": "Source"}]}},
+                {"pipeline": {"name": "p", "roleArn": "arn:aws:iam::123456789012:role/x"}},
+            ),
+            (f"arn:aws:codepipeline:{HERE}:p",),
+        ),
+        (
+            call(
+                "CreateEventSourceMapping20150331",
+                "lambda",
+                {},
+                {"uUID": "1-2", "functionArn": f"arn:aws:lambda:{HERE}:function:f"},
+            ),
+            (f"arn:aws:lambda:{HERE}:event-source-mapping:1-2",),
+        ),
+        (
+            call(
+                "CreateFunction20150331",
+                "lambda",
+                {},
+                {
+                    "functionArn": f"arn:aws:lambda:{HERE}:function:longer",
+                    "layers": [{"arn": f"arn:aws:lambda:{HERE}:layer:l:1"}],
+                },
+            ),
+            (f"arn:aws:lambda:{HERE}:function:longer",),
+        ),
+        (
+            call("CreateSecurityGroup", "ec2", {"vpcId": "vpc-1"}, {"groupId": "sg-1"}),
+            (f"arn:aws:ec2:{HERE}:security-group/sg-1",),
+        ),
+        (
+            call(
+                "CreateLaunchTemplate",
+                "ec2",
+                {},
+                {"CreateLaunchTemplateResponse": {"launchTemplate": {"launchTemplateId": "lt-1"}}},
+            ),
+            (f"arn:aws:ec2:{HERE}:launch-template/lt-1",),
+        ),
+        (
+            call("CreateSecret", "secretsmanager", {}, {"aRN": SECRET, "name": "s"}),
+            (SECRET,),
+        ),
+        (
+            call(
+                "CreateTargetGroup",
+                "elasticloadbalancing",
+                {},
+                {"targetGroups": [{"targetGroupArn": GROUP, "loadBalancerArns": []}]},
+            ),
+            (GROUP,),
+        ),
+        (call("CreateLoadBalancer", "elasticloadbalancing", {}, {"dNSName": "classic"}), ()),
+        (call("CreateSnapshot", "ec2", {}, {"snapshotId": "snap-1", "volumeId": "vol-1"}), ()),
+        (call("CreateGrant", "kms", {"keyId": KEY}, {"keyId": KEY}), ()),
+        (call("CreateLogStream", "logs", {"logGroupName": "/a"}, None), ()),
         (call("CreateKey", "kms", {}, None, errorCode="AccessDenied"), ()),
         (call("DeleteBucket", "s3", {"bucketName": "b"}, None), ()),
         (call("CreateTags", "ec2", {}, {"_return": True}), ()),
