@@ -19,6 +19,7 @@ from rollback.facts import ActionState, Baseline, Cause, Deployment, Facts, Good
 from rollback.freeze import Frozen, freeze, freeze_for, unfreeze, unfreeze_own
 from rollback.gather import Case
 from rollback.known_good import make_known_good
+from rollback.labels import label_of, may_be_told_yet
 from rollback.policy import Decision
 from rollback.script import Ending, GaveUpError, Outcome, Script
 from rollback.settings import EnvironmentSettings
@@ -411,7 +412,22 @@ def _trace(desk: Desk, deployment: Deployment, act: Act) -> _Trace:
     if act.route == RollbackRoute.STAGE.value:
         run = desk.pipeline.rollback_begun(act.target, since)
         return _Trace(is_there=run is not None, execution_id=run.execution_id if run else None)
-    return _Trace(is_there=desk.beanstalk.update_begun(deployment.environment, act.target, since))
+    environment = deployment.environment
+    return _Trace(
+        is_there=desk.beanstalk.update_begun(environment, since)
+        and not _is_a_strangers(desk, environment, act)
+    )
+
+
+def _is_a_strangers(desk: Desk, environment: str, act: Act) -> bool:
+    """Whether the update that began was a person's: its label is none that is known.
+
+    While it goes on nothing tells, and a rollback that failed has left a label of before.
+    """
+    look = desk.beanstalk.look(environment, desk.now())
+    if not look.is_ready or look.version_label in (None, act.target):
+        return False
+    return look.version_label not in desk.ledger.revisions(environment)
 
 
 # Until it is there -----------------------------------------------------------------------------
@@ -445,33 +461,31 @@ def _arrived(
     now, environment = desk.now(), case.deployment.environment
     if now - before.began > _ROLLBACK_LIMIT:
         return replace(before, is_over=True, problem="the rollback took too long", at=now)
+    deploy = None
     if execution_id is not None:
-        for deploy in desk.pipeline.deploys(execution_id):
-            _adopt(desk, deploy.deployment.action_execution_id, environment, me)
-            if deploy.state is ActionState.IN_PROGRESS:
-                return before
-            if deploy.state is not ActionState.SUCCEEDED:
-                said = deploy.message or "CodePipeline gives no reason"
-                return replace(
-                    before,
-                    is_over=True,
-                    problem=f"the rollback's deployment failed ({said})",
-                    at=now,
-                )
-            if deploy.version_label:
-                desk.ledger.set_revision(environment, deploy.version_label, good.revision, now)
-            break
-        else:
+        deploy = next(iter(desk.pipeline.deploys(execution_id)), None)
+        if deploy is None:
             status = desk.pipeline.run(execution_id).status
             if status in ("InProgress", "Succeeded"):
                 return before
             return replace(before, is_over=True, problem=f"the rollback's run is {status}", at=now)
+        _adopt(desk, deploy.deployment.action_execution_id, environment, me)
+        if deploy.state is ActionState.IN_PROGRESS:
+            return before
+        if deploy.state is not ActionState.SUCCEEDED:
+            said = deploy.message or "CodePipeline gives no reason"
+            problem = f"the rollback's deployment failed ({said})"
+            return replace(before, is_over=True, problem=problem, at=now)
     look = desk.beanstalk.look(environment, now)
     if not look.is_ready:
         return before
-    if execution_id is None and not desk.beanstalk.update_begun(
-        environment, way.act.target, way.act.at - _CLOCKS_DIFFER
-    ):
+    if deploy is not None:
+        label = label_of(desk, deploy, look)
+        if may_be_told_yet(label, deploy.updated, now):
+            return before
+        if label is not None:
+            desk.ledger.set_revision(environment, label, good.revision, now)
+    elif not desk.beanstalk.update_begun(environment, way.act.at - _CLOCKS_DIFFER):
         return before
     return replace(before, is_over=True, at=now)
 

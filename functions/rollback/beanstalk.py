@@ -17,6 +17,8 @@ from rollback.calls import RefusedError, call
 from rollback.facts import Health, Incident, Instance, Look
 
 _MOST_INSTANCES_PAGES = 10
+_LONGEST_LABEL = 100
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class NoSuchEnvironmentError(RefusedError):
@@ -37,6 +39,7 @@ class Version:
     """Processed, Unprocessed, Failed, Processing, Building."""
     bucket: str | None
     key: str | None
+    created: datetime = _EPOCH
 
 
 class Beanstalk:
@@ -119,7 +122,6 @@ class Beanstalk:
                 at=one["EventDate"],
                 message=str(one.get("Message", "")),
                 severity=str(one.get("Severity", "INFO")),
-                version_label=one.get("VersionLabel"),
             )
             for one in answer.get("Events") or []
         ]
@@ -127,20 +129,27 @@ class Beanstalk:
 
     def version(self, label: str) -> Version | None:
         """A version by its label, or None where there is none."""
+        if len(label) > _LONGEST_LABEL:
+            return None
         found = call(
             self._client.describe_application_versions,
             ApplicationName=self._application,
             VersionLabels=[label],
         )["ApplicationVersions"]
-        if not found:
-            return None
-        bundle = found[0].get("SourceBundle") or {}
-        return Version(
-            label=label,
-            status=str(found[0].get("Status", "")),
-            bucket=bundle.get("S3Bucket"),
-            key=bundle.get("S3Key"),
+        return _version(found[0]) if found else None
+
+    def versions_of(self, bucket: str, key: str) -> list[Version]:
+        """The versions that hold a bundle. Without MaxRecords, one answer has all there are.
+
+        https://docs.aws.amazon.com/elasticbeanstalk/latest/api/API_DescribeApplicationVersions.html
+        """
+        found = map(
+            _version,
+            call(self._client.describe_application_versions, ApplicationName=self._application)[
+                "ApplicationVersions"
+            ],
         )
+        return [one for one in found if (one.bucket, one.key) == (bucket, key)]
 
     # Changing ------------------------------------------------------------------------------
 
@@ -168,28 +177,13 @@ class Beanstalk:
         )
         return label
 
-    def update_begun(self, environment: str, label: str, since: datetime) -> bool:
-        """Whether a deployment of a label began since a time: what an interrupted act has done.
+    def update_begun(self, environment: str, since: datetime) -> bool:
+        """Whether any update began since a time: what an interrupted act has done.
 
-        Where the events name no label, the environment's own says which deployment it was.
+        Its events do not say what it deploys, and until it has succeeded the environment may
+        show the old label: what came of it is for the proof to say.
         """
-        begun = [
-            one
-            for one in self.incidents(environment, since)
-            if one.message.startswith("Environment update is starting")
-        ]
-        if any(one.version_label == label for one in begun):
-            return True
-        return any(one.version_label is None for one in begun) and self._label(environment) == label
-
-    def _label(self, environment: str) -> str | None:
-        found = call(
-            self._client.describe_environments,
-            ApplicationName=self._application,
-            EnvironmentNames=[environment],
-            IncludeDeleted=False,
-        )["Environments"]
-        return found[0].get("VersionLabel") if found else None
+        return any(begins_update(one) for one in self.incidents(environment, since))
 
     def abort(self, environment: str) -> None:
         """Stop the update that is going on; where none is, nothing happens."""
@@ -214,10 +208,24 @@ def _instance(found: Mapping[str, Any]) -> Instance:
     )
 
 
-def has_update_begun(incidents: list[Incident], label: str | None) -> bool:
-    """Whether the environment told of an update, or named the label that was deployed."""
+def _version(found: Mapping[str, Any]) -> Version:
+    bundle = found.get("SourceBundle") or {}
+    return Version(
+        label=str(found.get("VersionLabel", "")),
+        status=str(found.get("Status", "")),
+        bucket=bundle.get("S3Bucket"),
+        key=bundle.get("S3Key"),
+        created=found.get("DateCreated", _EPOCH),
+    )
+
+
+def begins_update(incident: Incident) -> bool:
+    """Whether it begins an update: of the version, of the configuration or of the platform."""
+    return incident.message.startswith("Environment update is starting")
+
+
+def has_update_begun(incidents: list[Incident]) -> bool:
+    """Whether the environment told of an update."""
     return any(
-        one.message.startswith(("Environment update is starting", "Deploying new version"))
-        or (label is not None and one.version_label == label)
-        for one in incidents
+        begins_update(one) or one.message.startswith("Deploying new version") for one in incidents
     )

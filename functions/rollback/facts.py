@@ -95,8 +95,8 @@ class ActionRun:
     deployment: Deployment
     state: ActionState
     updated: datetime
-    version_label: str | None = None
-    """What it deployed, where CodePipeline says so (its external execution id)."""
+    external_id: str | None = None
+    """What the action says of itself; no page says what that is (`rollback.labels`)."""
     message: str | None = None
     """What it said when it failed."""
     artifact_bucket: str | None = None
@@ -202,6 +202,15 @@ class Look:
             one.version_label == label for one in self.instances
         )
 
+    def others(self, label: str) -> str | None:
+        """What runs there and is not this label, as a phrase; what reports nothing is not."""
+        running = {one.version_label for one in self.instances if one.version_label} - {label}
+        if running:
+            return f"instances run {' and '.join(sorted(running))}, and not {label}"
+        if self.version_label not in (None, label):
+            return f"the environment is labelled {self.version_label}, and not {label}"
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
@@ -210,7 +219,6 @@ class Incident:
     at: datetime
     message: str
     severity: str = "INFO"
-    version_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +324,8 @@ class Facts:
     has_approval: bool = False
     """The stage holds an approval."""
     consent: Consent = Consent.NOT_ASKED
+    is_anothers: bool = False
+    """The update that keeps the environment from being Ready is not the deployment's."""
     has_waited: bool = False
     """The environment was given its time to become Ready."""
     has_aborted: bool = False

@@ -25,6 +25,7 @@ from rollback.facts import (
     Run,
     StageState,
 )
+from rollback.labels import began_after, deployed_by_hand, ended_at, label_of
 from rollback.pipeline import reason_for_api
 from rollback.settings import EnvironmentSettings
 from trellis.events import RollbackRoute
@@ -44,6 +45,8 @@ class Case:
     cause: Cause
     why: str
     baseline: Baseline
+    label: str | None = None
+    """The version label that it brought, where that is known already."""
     consent: Consent = Consent.NOT_ASKED
     has_waited: bool = False
     has_aborted: bool = False
@@ -61,7 +64,7 @@ def read_baseline(desk: Desk, deployment: Deployment, settings: EnvironmentSetti
     incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
     off = desk.alarms.going_off(settings.alarms)
     before = frozenset(name for name, one in off.items() if one.since < deployment.started)
-    if not has_update_begun(incidents, None):
+    if not has_update_begun(incidents):
         return Baseline(
             source="seen",
             health=look.health if look.health.badness is not None else None,
@@ -91,10 +94,11 @@ def read_facts(desk: Desk, case: Case) -> Facts:
     run = desk.pipeline.run(deployment.execution_id)
     stage = desk.pipeline.stage(deployment.stage, deployment.action)
     deploys = desk.pipeline.deploys()
-    own = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
+    own = _own(desk, case)
     look = desk.beanstalk.look(deployment.environment, now)
     incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
-    label = bad_label(own, incidents, case.baseline)
+    label = case.label or (label_of(desk, own, look) if own else None)
+    has_ended = own is not None and own.state is not ActionState.IN_PROGRESS
     frozen = desk.ledger.frozen(deployment.pipeline, deployment.stage)
     return Facts(
         deployment=deployment,
@@ -105,9 +109,9 @@ def read_facts(desk: Desk, case: Case) -> Facts:
         summary=run.summary,
         version_label=label,
         old_labels=case.baseline.labels - {label},
-        has_update_begun=has_update_begun(incidents, label),
-        newer=newer_than(deployment, deploys, stage, incidents, own, label)
-        or _deployed_by_hand(case, look, label),
+        has_update_begun=has_update_begun(incidents),
+        newer=newer_than(deployment, deploys, stage)
+        or (_by_hand(case, own, label, look, incidents) if has_ended and own else None),
         stopped=_stopped(run),
         closed_by_person=_closed(
             stage, deployment, reason_for_api(frozen.reason) if frozen else None
@@ -123,37 +127,46 @@ def read_facts(desk: Desk, case: Case) -> Facts:
             if past.watch_id != deployment.action_execution_id
         ),
         has_approval=stage.has_approval,
+        is_anothers=(
+            case.cause is not Cause.BY_HAND
+            and has_ended
+            and own is not None
+            and began_after(incidents, ended_at(own))
+        ),
         consent=case.consent,
         has_waited=case.has_waited,
         has_aborted=case.has_aborted,
     )
 
 
-def bad_label(
-    own: ActionRun | None, incidents: Iterable[Incident], baseline: Baseline
-) -> str | None:
-    """The label that a deployment brought: by CodePipeline's word, else by the environment's."""
-    if own is not None and own.version_label:
-        return own.version_label
+def _own(desk: Desk, case: Case) -> ActionRun | None:
+    """The deployment's action; a command has a name of its own and means the stage's newest."""
+    deployment = case.deployment
+    if case.cause is not Cause.BY_HAND:
+        return desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
     return next(
         (
-            one.version_label
-            for one in incidents
-            if one.version_label and one.version_label not in baseline.labels
+            run
+            for run in desk.pipeline.deploys(deployment.execution_id)
+            if run.deployment.stage == deployment.stage
         ),
         None,
     )
 
 
-def newer_than(
-    deployment: Deployment,
-    deploys: Iterable[ActionRun],
-    stage: StageState,
-    incidents: Iterable[Incident],
-    own: ActionRun | None,
-    label: str | None,
+def _by_hand(
+    case: Case, own: ActionRun, label: str | None, look: Look, incidents: Iterable[Incident]
 ) -> str | None:
-    """What has replaced a deployment: another of its environment, or a person's by hand."""
+    """What a person deployed since. One that CodePipeline let go of may have ended well."""
+    has_landed = own.state is ActionState.ABANDONED and case.cause is Cause.BAKE_FAILED
+    state = ActionState.SUCCEEDED if has_landed else own.state
+    return deployed_by_hand(state, ended_at(own), label, look, case.baseline.labels, incidents)
+
+
+def newer_than(
+    deployment: Deployment, deploys: Iterable[ActionRun], stage: StageState
+) -> str | None:
+    """What has replaced a deployment: another of its environment, by the pipeline."""
     for run in deploys:
         other = run.deployment
         if (
@@ -165,33 +178,7 @@ def newer_than(
             return f"a newer deployment ({other.execution_id}) {how}"
     if stage.action_execution_id not in (None, deployment.action_execution_id):
         return f"another deployment is {deployment.stage}'s latest"
-    if own is None or own.state is ActionState.IN_PROGRESS:
-        return None
-    by_hand = deployed_since(incidents, own.updated, label)
-    return f"somebody deployed {by_hand} by hand since" if by_hand else None
-
-
-def _deployed_by_hand(case: Case, look: Look, label: str | None) -> str | None:
-    """After a deployment that ended well its label stays, unless somebody deploys another."""
-    if case.cause is not Cause.BAKE_FAILED or not look.is_ready or label is None:
-        return None
-    if look.version_label in (None, label):
-        return None
-    return f"somebody deployed {look.version_label} by hand since"
-
-
-def deployed_since(incidents: Iterable[Incident], since: datetime, label: str | None) -> str | None:
-    """Another version that the environment began to deploy after a time."""
-    return next(
-        (
-            one.version_label
-            for one in incidents
-            if one.at > since
-            and one.version_label not in (None, label)
-            and one.message.startswith("Environment update is starting")
-        ),
-        None,
-    )
+    return None
 
 
 def marked_unsafe(run: Run) -> str | None:

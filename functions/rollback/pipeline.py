@@ -180,7 +180,7 @@ class Pipeline:
             ),
             state=ActionState(found["status"]),
             updated=found.get("lastUpdateTime", found["startTime"]),
-            version_label=result.get("externalExecutionId"),
+            external_id=result.get("externalExecutionId"),
             message=message or result.get("externalExecutionSummary"),
             artifact_bucket=artifact.get("bucket"),
             artifact_key=artifact.get("key"),

@@ -269,11 +269,14 @@ def asks_first(facts: Facts, settings: EnvironmentSettings, now: datetime) -> De
 def environment_is_not_ready(
     facts: Facts, settings: EnvironmentSettings, now: datetime
 ) -> Decision | None:
-    """Only an environment that is Ready takes a deployment: what it does is aborted."""
+    """Only an environment that is Ready takes a deployment: what it does is aborted.
+
+    What somebody else began is not.
+    """
     look = facts.look
     if look.is_ready:
         return None
-    if not facts.has_aborted and look.is_abortable:
+    if not facts.has_aborted and look.is_abortable and not facts.is_anothers:
         return _with_plan(
             facts, Action.ABORT, f"{facts.name} is still {look.status}, its update is aborted: "
         )

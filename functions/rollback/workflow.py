@@ -22,11 +22,12 @@ from rollback.facts import (
     Consent,
     Deployment,
     Facts,
-    Incident,
+    Look,
 )
 from rollback.freeze import freeze, unfreeze_own
-from rollback.gather import Case, bad_label, deployed_since, good_of, read_baseline, read_facts
+from rollback.gather import Case, good_of, read_baseline, read_facts
 from rollback.known_good import make_known_good
+from rollback.labels import deployed_by_hand, ended_at, label_of, may_be_told_yet
 from rollback.policy import Action, Decision, decide
 from rollback.script import Answer, GaveUpError, Script
 from rollback.settings import EnvironmentSettings
@@ -38,8 +39,6 @@ from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 _MOST_ROUNDS = 12
 _DEPLOY_LIMIT = timedelta(hours=2)
 """CodePipeline gives a deploy action an hour; a watch that sees none end by then gives up."""
-_UPDATE_MAY_FOLLOW = timedelta(seconds=10)
-"""An action that is abandoned may just have called UpdateEnvironment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,7 @@ def _watch(
     begun = script.do("what was begun before", _Begun, lambda: _begun(desk, deployment)).act
     baseline = script.do("baseline", Baseline, lambda: read_baseline(desk, deployment, settings))
     landing = script.apart(
-        "deployment", _Landing, lambda part: _wait_for_end(part, desk, deployment, baseline)
+        "deployment", _Landing, lambda part: _wait_for_end(part, desk, deployment)
     )
     if landing.is_missing:
         return Ended(outcome="unknown", reason="CodePipeline no longer knows this deployment")
@@ -113,6 +112,7 @@ def _watch(
         cause=Cause.DEPLOY_FAILED,
         why=f"the deployment failed ({_short(landing.message)})",
         baseline=baseline,
+        label=landing.label,
     )
     return _mend(script, desk, case, settings, landing.ended, (), None)
 
@@ -204,21 +204,17 @@ def _say_lost(
 # Until the action ends ----------------------------------------------------------------------
 
 
-def _wait_for_end(
-    script: Script, desk: Desk, deployment: Deployment, baseline: Baseline
-) -> _Landing:
+def _wait_for_end(script: Script, desk: Desk, deployment: Deployment) -> _Landing:
     landing = script.do("begin", _Landing, lambda: _Landing(began=desk.now()))
     for number in range(1, 2000):
-        landing = script.do(
-            f"look {number}", _Landing, partial(_looked, desk, deployment, baseline, landing)
-        )
+        landing = script.do(f"look {number}", _Landing, partial(_looked, desk, deployment, landing))
         if landing.state is not ActionState.IN_PROGRESS or landing.is_missing:
             return landing
         script.wait(f"pause {number}", _lengthening(number, timedelta(seconds=30)))
     raise GaveUpError(f"{deployment.action_execution_id} does not end")
 
 
-def _looked(desk: Desk, deployment: Deployment, baseline: Baseline, before: _Landing) -> _Landing:
+def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
     run = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
     now, looks = desk.now(), before.looks + 1
     if run is None:
@@ -228,43 +224,33 @@ def _looked(desk: Desk, deployment: Deployment, baseline: Baseline, before: _Lan
         if now - before.began > _DEPLOY_LIMIT:
             raise RefusedError("ListActionExecutions", "TooLong", "the action does not end")
         return replace(before, looks=looks)
-    landed = replace(
-        before,
-        looks=looks,
-        state=run.state,
-        ended=run.updated,
-        message=run.message,
-        label=run.version_label,
-    )
+    landed = replace(before, looks=looks, state=run.state, ended=run.updated, message=run.message)
+    look = desk.beanstalk.look(deployment.environment, now)
     is_let_go = run.state is ActionState.ABANDONED
     if is_let_go and desk.pipeline.run(deployment.execution_id).is_cancelled:
-        return _left_to_beanstalk(desk, baseline, before, run, landed, now)
-    return landed
+        return _left_to_beanstalk(desk, before, run, landed, look)
+    label = label_of(desk, run, look)
+    if run.state is ActionState.SUCCEEDED and may_be_told_yet(label, run.updated, now):
+        return replace(before, looks=looks)
+    return replace(landed, label=label)
 
 
 def _left_to_beanstalk(
-    desk: Desk,
-    baseline: Baseline,
-    before: _Landing,
-    run: ActionRun,
-    landed: _Landing,
-    now: datetime,
+    desk: Desk, before: _Landing, run: ActionRun, landed: _Landing, look: Look
 ) -> _Landing:
     """The end of a deployment that CodePipeline let go of because the pipeline was updated.
 
     It says Cancelled and Abandoned, and Elastic Beanstalk goes on: what comes of it is seen there.
     https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecution.html
     """
-    environment = run.deployment.environment
-    look = desk.beanstalk.look(environment, now)
-    is_settled = look.is_ready and now - run.updated >= _UPDATE_MAY_FOLLOW
-    if not is_settled and now - before.began <= _DEPLOY_LIMIT:
+    is_settled = look.is_ready and look.at >= ended_at(run)
+    if not is_settled and look.at - before.began <= _DEPLOY_LIMIT:
         return replace(before, looks=landed.looks)
-    incidents = desk.beanstalk.incidents(environment, run.deployment.started)
-    label = bad_label(run, incidents, baseline)
+    label = label_of(desk, run, look)
     if look.is_ready and label is not None and look.runs_everywhere(label):
-        return replace(landed, state=ActionState.SUCCEEDED, ended=now, label=label)
-    return replace(landed, message="the pipeline was updated meanwhile, and it did not arrive")
+        return replace(landed, state=ActionState.SUCCEEDED, ended=look.at, label=label)
+    message = "the pipeline was updated meanwhile, and it did not arrive"
+    return replace(landed, message=message, label=label)
 
 
 def _lengthening(number: int, longest: timedelta) -> timedelta:
@@ -292,7 +278,13 @@ def _bake(
     )
     match baked.verdict:
         case bake.Verdict.HEALTHY:
-            script.do("known good", str, lambda: _know_as_good(desk, deployment))
+            problem = script.do(
+                "known good", str, lambda: _know_as_good(desk, deployment, landing.label)
+            )
+            if problem:
+                baked = bake.ended(baked, bake.Verdict.UNPROVEN, problem)
+                _say_bake(script, desk, deployment, BakeState.ENDED, baked)
+                return Ended(outcome=baked.verdict.value, reason=problem)
             script.act("count it as good", lambda: _count_good(desk, deployment, baked))
             _say_bake(script, desk, deployment, BakeState.HEALTHY, baked)
             return Ended(outcome="known good", reason=baked.reason)
@@ -303,6 +295,7 @@ def _bake(
                 cause=Cause.BAKE_FAILED,
                 why=f"after it was deployed {baked.reason}",
                 baseline=baseline,
+                label=landing.label,
             )
             looks = tuple(f"Look: {line}" for line in bake.table(baked))
             return _mend(script, desk, case, settings, baked.bad_since, looks, None)
@@ -327,7 +320,7 @@ def _watch_health(
         baked = script.do(
             f"look {number}",
             bake.Bake,
-            partial(_look_at_bake, desk, deployment, settings, baseline, baked, deployed),
+            partial(_look_at_bake, desk, deployment, settings, baseline, landing, baked, deployed),
         )
         if baked.verdict is not bake.Verdict.GOES_ON:
             return baked
@@ -346,9 +339,8 @@ def _begin_bake(
     """Begin a bake; it is counted from the action's end, not from when somebody looked."""
     until = deployed + settings.bake
     run = desk.pipeline.run(deployment.execution_id)
-    label = landing.label or desk.beanstalk.look(deployment.environment, desk.now()).version_label
-    if label and run.revision:
-        desk.ledger.set_revision(deployment.environment, label, run.revision, deployed)
+    if landing.label and run.revision:
+        desk.ledger.set_revision(deployment.environment, landing.label, run.revision, deployed)
     reason = f"it is watched until {until:%H:%M} UTC"
     event = tell.bake_event(deployment, BakeState.WATCHING, reason, desk.now(), until=until)
     desk.ledger.set_bake(_remembered(deployment, BakeState.WATCHING, reason, desk.now(), until))
@@ -361,15 +353,18 @@ def _look_at_bake(
     deployment: Deployment,
     settings: EnvironmentSettings,
     baseline: Baseline,
+    landing: _Landing,
     before: bake.Bake,
     deployed: datetime,
 ) -> bake.Bake:
     now = desk.now()
     incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
-    replaced = _replaced(desk, deployment, incidents, deployed)
+    look = desk.beanstalk.look(deployment.environment, now)
+    replaced = _replaced(desk, deployment) or deployed_by_hand(
+        ActionState.SUCCEEDED, deployed, landing.label, look, baseline.labels, incidents
+    )
     if replaced is not None:
         return bake.ended(before, bake.Verdict.REPLACED, replaced)
-    look = desk.beanstalk.look(deployment.environment, now)
     sample = bake.sample_of(
         look, desk.alarms.going_off(settings.alarms), baseline, incidents, deployed
     )
@@ -386,24 +381,24 @@ def _look_at_bake(
     return after
 
 
-def _replaced(
-    desk: Desk, deployment: Deployment, incidents: list[Incident], deployed: datetime
-) -> str | None:
-    """What is newer in the environment, if anything is: by the pipeline, or by hand."""
+def _replaced(desk: Desk, deployment: Deployment) -> str | None:
+    """What is newer in the stage, if anything is."""
     stage = desk.pipeline.stage(deployment.stage, deployment.action)
     if stage.action_execution_id not in (None, deployment.action_execution_id):
         return f"a newer deployment has reached {deployment.stage} ({stage.execution_id})"
-    by_hand = deployed_since(incidents, deployed, None)
-    return f"somebody deployed {by_hand} by hand" if by_hand else None
+    return None
 
 
-def _know_as_good(desk: Desk, deployment: Deployment) -> str:
+def _know_as_good(desk: Desk, deployment: Deployment, label: str | None) -> str:
+    """Gives what speaks against it, or nothing: what does not run, no health has proven."""
     run = desk.pipeline.run(deployment.execution_id)
     own = desk.pipeline.deploy(deployment.execution_id, deployment.action_execution_id)
     look = desk.beanstalk.look(deployment.environment, desk.now())
-    label = (own.version_label if own else None) or look.version_label
     if label is None or run.revision is None or own is None:
-        return "its revision or its label is not known"
+        return "it did well, but its revision or its version label is not known"
+    others = look.others(label)
+    if others is not None:
+        return f"{others} that was deployed"
     version = desk.beanstalk.version(label)
     bucket = version.bucket if version else own.artifact_bucket
     key = version.key if version else own.artifact_key
@@ -417,7 +412,7 @@ def _know_as_good(desk: Desk, deployment: Deployment) -> str:
         summary=run.summary,
     )
     make_known_good(desk, good, bucket, key, deployment.action_execution_id)
-    return label
+    return ""
 
 
 def _count_good(desk: Desk, deployment: Deployment, baked: bake.Bake) -> str:

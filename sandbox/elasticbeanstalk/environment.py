@@ -123,7 +123,7 @@ class Environment:
         self._candidate: tuple[Status, int] | None = None
         self._problems: tuple[str, ...] = ()
         self._numbers = 0
-        self._speaking: tuple[str, str] = ("", "")
+        self._request_id = ""
         self._abort = False
         self._closing = threading.Event()
         self._idle = threading.Event()
@@ -138,8 +138,7 @@ class Environment:
     # What it tells
 
     def say(self, severity: str, message: str, *, of_the_operation: bool = True) -> None:
-        """Write an event that DescribeEvents lists; an operation's carry its label and request."""
-        version_label, request_id = self._speaking if of_the_operation else ("", "")
+        """Write an event that DescribeEvents lists; an operation's carry its request, no label."""
         self.journal.add(
             now(),
             severity,
@@ -147,9 +146,8 @@ class Environment:
             self.identity.application,
             environment=self.identity.name,
             environment_id=self.identity.id,
-            version_label=version_label,
             platform_arn=self.platform.arn(self.identity.scope),
-            request_id=request_id,
+            request_id=self._request_id if of_the_operation else "",
         )
 
     def announce(self, kind: DetailType, status: str, severity: str, message: str) -> None:
@@ -172,13 +170,12 @@ class Environment:
         kind: str,
         opening: str,
         *,
-        version_label: str = "",
         request_id: str = "",
     ) -> None:
-        """Enter an operation and say so. The events of a deployment carry its version label."""
+        """Enter an operation and say so."""
         with self.lock:
             self.state, self.updated = state, now()
-            self._speaking = (version_label, request_id)
+            self._request_id = request_id
             self._abort = False
             self.abortable = state is State.UPDATING
             # Said before anybody can judge: a change of health is told after its reason.
@@ -210,7 +207,7 @@ class Environment:
         with self.lock:
             # Last: who waits for the state sees the health that goes with it.
             self.state, self.updated = state, now()
-            self._speaking = ("", "")
+            self._request_id = ""
             self.changed.notify_all()
 
     def number(self) -> int:

@@ -138,7 +138,7 @@ _BAKE_WORDS = {
     BakeState.WATCHING: "is being watched",
     BakeState.HEALTHY: "did well and is the known-good version now",
     BakeState.UNHEALTHY: "turned out bad",
-    BakeState.ENDED: "was replaced by a newer version before its watch was over",
+    BakeState.ENDED: "is no longer watched",
 }
 
 

@@ -64,7 +64,6 @@ class Environments(Registry):
                 State.LAUNCHING,
                 "Initialization",
                 "createEnvironment is starting.",
-                version_label=label or "",
                 request_id=str(uuid.uuid4()),
             )
             described = self.described(environment)
@@ -211,7 +210,6 @@ class Environments(Registry):
             State.UPDATING,
             "Application update",
             "Environment update is starting.",
-            version_label=version.label,
             request_id=str(uuid.uuid4()),
         )
         self.operate(environment, lambda: deployment.deploy(work, version))

@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -68,6 +68,7 @@ class Version:
     turns_bad_after: timedelta | None = None
     fails: bool = False
     """Its deployment fails."""
+    created: datetime = field(default=datetime(2026, 1, 1, tzinfo=UTC), kw_only=True)
 
 
 @dataclass
@@ -159,6 +160,8 @@ class World:
         self.executions: dict[str, Execution] = {}
         self.actions: list[Action] = []
         self.pipeline_version = 1
+        self.external_id: Callable[[Action], str | None] = lambda action: action.label
+        """What a deploy action says of itself; AWS does not document it."""
         self.transitions: dict[str, dict[str, Any]] = {}
         self.approval: dict[str, Any] | None = None
         self.inbound: dict[str, list[str]] = {}
@@ -209,6 +212,7 @@ class World:
             release.is_bad,
             release.turns_bad_after,
             release.fails,
+            created=self.clock.now(),
         )
         action = Action(
             self.id("action"), stage, execution.id, self.clock.now(), label=label, artifact=artifact
@@ -242,16 +246,24 @@ class World:
     def _update(self, environment: Environment, label: str) -> None:
         environment.status, environment.target = "Updating", label
         environment.until = self.clock.now() + _DEPLOYS
-        self._tell(environment, "Environment update is starting.", label)
+        self._tell(environment, "Environment update is starting.")
 
-    def _tell(self, environment: Environment, message: str, label: str | None = None) -> None:
-        said = {
-            "EventDate": self.clock.now(),
-            "Message": message,
-            "Severity": "INFO",
-            "EnvironmentName": environment.name,
-        }
-        environment.told.append({**said, "VersionLabel": label} if label else said)
+    def force(self, stage: str, version: Version) -> None:
+        """Let a person deploy a version by hand, past the pipeline."""
+        self.versions[version.label] = version
+        self.objects.add((version.bucket, version.key))
+        self._update(self.environments[stage], version.label)
+
+    def _tell(self, environment: Environment, message: str) -> None:
+        """Say it as DescribeEvents does: an update's events name no version label."""
+        environment.told.append(
+            {
+                "EventDate": self.clock.now(),
+                "Message": message,
+                "Severity": "INFO",
+                "EnvironmentName": environment.name,
+            }
+        )
 
     def _event(self, action: Action, state: str) -> None:
         self.events.append(
@@ -304,7 +316,7 @@ class World:
             return
         environment.label = label
         environment.instances = [Instance(one.id, label, now) for one in environment.instances]
-        self._tell(environment, "Environment update completed successfully.", label)
+        self._tell(environment, "Environment update completed successfully.")
         if action is not None:
             self._end(action, "Succeeded", "SUCCEEDED", None)
 
@@ -679,13 +691,14 @@ def _list_action_executions(
                 },
                 "output": {
                     "executionResult": {
-                        **({"externalExecutionId": a.label} if a.label else {}),
+                        **({"externalExecutionId": told} if told else {}),
                         **({"errorDetails": {"message": a.message}} if a.message else {}),
                     }
                 },
             }
             for a in (newest[:MOST_ACTIONS] if wanted is None else newest)
             if wanted is None or a.execution == wanted
+            for told in (world.external_id(a),)
         ]
     }
 
@@ -812,18 +825,22 @@ def _describe_events(
     return {"Events": [said for said in reversed(one.told) if said["EventDate"] >= StartTime]}
 
 
-def _describe_application_versions(world: World, VersionLabels: list[str], **_: Any) -> Any:  # noqa: N803
-    found = world.versions.get(VersionLabels[0])
+def _describe_application_versions(
+    world: World,
+    VersionLabels: list[str] | None = None,  # noqa: N803
+    **_: Any,
+) -> Any:
     return {
         "ApplicationVersions": [
             {
-                "VersionLabel": found.label,
+                "VersionLabel": one.label,
                 "Status": "Processed",
-                "SourceBundle": {"S3Bucket": found.bucket, "S3Key": found.key},
+                "DateCreated": one.created,
+                "SourceBundle": {"S3Bucket": one.bucket, "S3Key": one.key},
             }
+            for one in world.versions.values()
+            if VersionLabels is None or one.label in VersionLabels
         ]
-        if found
-        else []
     }
 
 
@@ -840,7 +857,11 @@ def _create_application_version(
         )
     revision = Description.removeprefix("Known good: ")
     world.versions[VersionLabel] = Version(
-        VersionLabel, revision, SourceBundle["S3Bucket"], SourceBundle["S3Key"]
+        VersionLabel,
+        revision,
+        SourceBundle["S3Bucket"],
+        SourceBundle["S3Key"],
+        created=world.clock.now(),
     )
     return {}
 

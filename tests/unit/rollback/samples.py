@@ -142,6 +142,7 @@ all_facts = st.builds(
     ).map(tuple),
     has_approval=st.booleans(),
     consent=st.sampled_from(list(Consent)),
+    is_anothers=st.booleans(),
     has_waited=st.booleans(),
     has_aborted=st.booleans(),
 )

@@ -188,7 +188,7 @@ def test_reads_deploy_actions_and_no_others(stubbed: Stubbed) -> None:
     assert run is not None
     assert run.deployment.environment == "prod"
     assert (run.state, run.message) == (ActionState.FAILED, "it broke")
-    assert (run.version_label, run.artifact_bucket, run.artifact_key) == ("label", "artifacts", "k")
+    assert (run.external_id, run.artifact_bucket, run.artifact_key) == ("label", "artifacts", "k")
 
 
 def stage_state(stub: Stubber, **deploy: Any) -> None:
@@ -460,7 +460,7 @@ def test_reads_what_was_told_and_whether_an_update_began(stubbed: Stubbed) -> No
     client, stub = stubbed("elasticbeanstalk")
     told = {
         "Events": [
-            {"EventDate": AT, "Message": "Environment update is starting.", "VersionLabel": "l"},
+            {"EventDate": AT, "Message": "Environment update is starting.", "RequestId": "r"},
             {"EventDate": AT - timedelta(minutes=1), "Message": "Environment health has …"},
         ]
     }
@@ -470,15 +470,38 @@ def test_reads_what_was_told_and_whether_an_update_began(stubbed: Stubbed) -> No
         "StartTime": AT - timedelta(hours=1),
         "MaxRecords": 1000,
     }
-    for _ in range(3):
-        stub.add_response("describe_events", told, asked)
     since = AT - timedelta(hours=1)
+    for events in (told["Events"], told["Events"], told["Events"][1:]):
+        stub.add_response("describe_events", {"Events": events}, asked)
     incidents = beanstalk(client).incidents("prod", since)
     assert [one.at for one in incidents] == [AT - timedelta(minutes=1), AT]
-    assert has_update_begun(incidents, None)
-    assert not has_update_begun(incidents[:1], None)
-    assert beanstalk(client).update_begun("prod", "l", since)
-    assert not beanstalk(client).update_begun("prod", "other", since)
+    assert has_update_begun(incidents)
+    assert not has_update_begun(incidents[:1])
+    assert beanstalk(client).update_begun("prod", since)
+    assert not beanstalk(client).update_begun("prod", since)
+
+
+def test_finds_the_versions_that_hold_a_bundle(stubbed: Stubbed) -> None:
+    client, stub = stubbed("elasticbeanstalk")
+
+    def version(label: str, key: str) -> dict[str, Any]:
+        bundle = {"S3Bucket": "artifacts", "S3Key": key}
+        return {"VersionLabel": label, "DateCreated": AT, "SourceBundle": bundle}
+
+    bare = {"VersionLabel": "Sample Application"}
+    found = [version("l-2", "two"), version("l-1", "one"), version("l-3", "two"), bare]
+    stub.add_response(
+        "describe_application_versions",
+        {"ApplicationVersions": found},
+        {"ApplicationName": "app"},
+    )
+    held = beanstalk(client).versions_of("artifacts", "two")
+    assert [(one.label, one.created) for one in held] == [("l-2", AT), ("l-3", AT)]
+
+
+def test_what_is_too_long_for_a_label_is_none(stubbed: Stubbed) -> None:
+    client, _ = stubbed("elasticbeanstalk")
+    assert beanstalk(client).version("e" * 101) is None
 
 
 def test_a_version_that_is_there_already_is_left_as_it_is(stubbed: Stubbed) -> None:
