@@ -228,6 +228,22 @@ def test_each_role_trusts_one_service(template: Template) -> None:
 
 
 @turns_red_when(
+    "a role with a long name",
+    lambda source: source["Resources"].update(
+        TaggingAuditFunctionOwnRole=source["Resources"]["TaggingAuditFunctionRole"]
+    ),
+)
+def test_a_roles_name_holds_the_stacks_whole(template: Template) -> None:
+    """So that `role/STACK-*` means it, for a stack's name of 24 characters (docs/operations.md).
+
+    CloudFormation makes one of the stack's name, the logical id and, as seen, 12 or 13 characters:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html
+    """
+    for name in template.of_type("AWS::IAM::Role"):
+        assert 24 + len(f"-{name}-") + 13 <= 64, name
+
+
+@turns_red_when(
     "any pipeline of the account",
     lambda source: statements(source, "PipelineRole")[0]["Condition"].pop("ArnEquals"),
 )
