@@ -303,9 +303,8 @@ def _choose(
     if decision is None or decision.route is None:
         raise GaveUpError("no route was decided")
     latest = desk.pipeline.stage(case.deployment.stage, case.deployment.action)
-    is_overtaken = case.cause is not Cause.BY_HAND and latest.action_execution_id not in (
-        None,
-        case.deployment.action_execution_id,
+    is_overtaken = case.cause is not Cause.BY_HAND and (
+        latest.taken_by_another(case.deployment) is not None
     )
     label = good.version_label
     if decision.route is RollbackRoute.ENVIRONMENT and not good.is_registered:

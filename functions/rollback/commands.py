@@ -19,7 +19,7 @@ from rollback.order import BadOrderError, Command, CommandName
 from rollback.policy import Action, Decision, decide
 from rollback.script import GaveUpError, Script
 from rollback.settings import EnvironmentSettings
-from rollback.workflow import wait_until_ready
+from rollback.workflow import stop_the_approval, wait_until_ready
 from trellis.events import RollbackState
 
 
@@ -181,11 +181,15 @@ def _roll_back(script: Script, desk: Desk, settings: EnvironmentSettings, comman
                 )
                 case = replace(case, has_aborted=True)
             case Action.ROLL_BACK:
+                # Closed first: the rejection frees the stage for what waits outside.
+                freeze.freeze(script, desk, case.deployment, decision.reason)
+                stop_the_approval(script, desk, case)
                 went = go_back(script, desk, case, settings, facts, decision, evidence, None, None)
                 if went.again is None:
                     return Done(outcome=went.outcome, reason=tell.sentence(went.reason))
                 case = went.again
             case _:
+                freeze.unfreeze_own(script, desk, case.deployment)
                 script.do(
                     "tell that it is refused",
                     str,

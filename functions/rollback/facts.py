@@ -156,6 +156,17 @@ class StageState:
     approval_token: str | None = None
     """While an approval waits for its answer."""
 
+    def taken_by_another(self, deployment: Deployment) -> str | None:
+        """The execution that has followed a deployment into the stage, if one has.
+
+        It is in the stage a moment before its own deploy action begins.
+        """
+        if self.status == "InProgress" and self.execution_id != deployment.execution_id:
+            return self.execution_id
+        if self.action_execution_id not in (None, deployment.action_execution_id):
+            return self.execution_id
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingApproval:

@@ -176,8 +176,9 @@ def newer_than(
         ):
             how = "is running" if run.state is ActionState.IN_PROGRESS else "has followed"
             return f"a newer deployment ({other.execution_id}) {how}"
-    if stage.action_execution_id not in (None, deployment.action_execution_id):
-        return f"another deployment is {deployment.stage}'s latest"
+    other_execution = stage.taken_by_another(deployment)
+    if other_execution is not None:
+        return f"another deployment ({other_execution}) has entered {deployment.stage}"
     return None
 
 

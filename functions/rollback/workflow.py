@@ -39,6 +39,8 @@ from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 _MOST_ROUNDS = 12
 _DEPLOY_LIMIT = timedelta(hours=2)
 """CodePipeline gives a deploy action an hour; a watch that sees none end by then gives up."""
+_STAGE_MAY_FOLLOW = timedelta(seconds=15)
+"""A stage fails a moment after its action, and CodePipeline's listings one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,11 @@ def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
     is_let_go = run.state is ActionState.ABANDONED
     if is_let_go and desk.pipeline.run(deployment.execution_id).is_cancelled:
         return _left_to_beanstalk(desk, before, run, landed, look)
+    if run.state is ActionState.FAILED and now - run.updated < _STAGE_MAY_FOLLOW:
+        stage = desk.pipeline.stage(deployment.stage, deployment.action)
+        if stage.status == "InProgress" and stage.execution_id == deployment.execution_id:
+            # RollbackStage refuses a stage that runs: its way is not given up for a moment.
+            return replace(before, looks=looks)
     label = label_of(desk, run, look)
     if run.state is ActionState.SUCCEEDED and may_be_told_yet(label, run.updated, now):
         return replace(before, looks=looks)
@@ -498,7 +505,8 @@ def _mend(
             if decision.action in (Action.ROLL_BACK, Action.ESCALATE):
                 # Before the rejection frees the stage: what waits outside would come in.
                 freeze(script, desk, case.deployment, decision.reason)
-            _stop_the_approval(script, desk, case, settings, decision)
+            if case.cause is Cause.BAKE_FAILED and settings.mode is not RollbackMode.OBSERVE:
+                stop_the_approval(script, desk, case)
         match decision.action:
             case Action.STAND_DOWN:
                 return _stand_down(script, desk, case, decision)
@@ -775,12 +783,8 @@ def _abort(desk: Desk, environment: str) -> str:
     return "aborted"
 
 
-def _stop_the_approval(
-    script: Script, desk: Desk, case: Case, settings: EnvironmentSettings, decision: Decision
-) -> None:
+def stop_the_approval(script: Script, desk: Desk, case: Case) -> None:
     """Reject the approval that this very release waits for: what it would approve is bad."""
-    if case.cause is not Cause.BAKE_FAILED or settings.mode is RollbackMode.OBSERVE:
-        return
     deployment = case.deployment
 
     def reject() -> str:

@@ -151,3 +151,35 @@ def test_back_from_a_deployment_that_many_runs_have_buried() -> None:
     answer = ordered(world, command="roll-back", environment="prod", revision="v1")
     assert answer["outcome"] == "rolled back"
     assert world.running() == {"v1"}
+
+
+def test_back_by_hand_in_test_rejects_the_approval_of_what_is_taken_away() -> None:
+    world = World()
+    good_first(world, "DeployToTest")
+    world.release(Release("v2"), "DeployToTest")
+    world.play()
+    assert world.approval is not None
+    answer = ordered(world, command="roll-back", environment="test", revision="v1", reason="slow")
+    assert answer["outcome"] == "rolled back"
+    assert world.running("DeployToTest") == {"v1"}
+    assert [act[:2] for act in world.acts] == [
+        ("PutApprovalResult", "Rejected"),
+        ("UpdateEnvironment", "bakery-test-demo"),
+    ]
+    assert "a person ordered it (slow)" in world.acts[0][2]
+    changes = [call[1] for call in world.calls]
+    assert changes.index("disable_stage_transition") < changes.index("put_approval_result")
+    assert world.transitions["DeployToTest"]["enabled"] is True
+
+
+def test_an_order_that_is_refused_leaves_the_approval_and_the_stage_alone() -> None:
+    world = World()
+    good_first(world, "DeployToTest")
+    world.release(Release("v2"), "DeployToTest")
+    world.play()
+    assert world.approval is not None
+    waits = world.approval
+    answer = ordered(world, command="roll-back", environment="test", revision="v2")
+    assert answer["outcome"] == "refused"
+    assert world.approval == waits
+    assert world.transitions == {}

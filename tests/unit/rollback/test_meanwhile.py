@@ -5,6 +5,7 @@ A pipeline that is updated, releases that come in between, people who stop or or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -253,3 +254,59 @@ def test_what_was_begun_is_proven_by_the_version_that_was_chosen_then() -> None:
     assert (
         world.ledger.revisions("bakery-prod-demo")[world.environments["DeployToProd"].label] == "v1"
     )
+
+
+def seen_in_the_stage(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[World, dict[str, Any]], None]
+) -> None:
+    """Production's stage as GetPipelineState shows it, changed."""
+    shown = release_world._OPERATIONS["codepipeline"]["get_pipeline_state"]
+
+    def state(world: World, **request: Any) -> Any:
+        answer = shown(world, **request)
+        change(world, answer["stageStates"][-1])
+        return answer
+
+    monkeypatch.setitem(release_world._OPERATIONS["codepipeline"], "get_pipeline_state", state)
+
+
+def test_a_newer_release_is_in_the_stage_before_its_deployment_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    since = world.clock.now() + SOON
+
+    def enters(world: World, stage: dict[str, Any]) -> None:
+        if world.clock.now() > since:
+            stage["latestExecution"] = {"pipelineExecutionId": "newer", "status": "InProgress"}
+
+    seen_in_the_stage(monkeypatch, enters)
+    world.play()
+    assert (world.acts, world.states()) == ([], [])
+    assert "newer" in world.last("Trellis Bake State Change")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "route"),
+    [(timedelta(seconds=4), "RollbackStage"), (timedelta(hours=1), "UpdateEnvironment")],
+    ids=["for a moment", "for good"],
+)
+def test_a_stage_that_still_runs_after_its_action_failed_is_given_a_moment(
+    behind: timedelta, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    good_first(world)
+    action = world.release(Release("v2", fails=True))
+
+    def lags(world: World, stage: dict[str, Any]) -> None:
+        latest = stage["latestExecution"]
+        failed = action.updated if latest["status"] == "Failed" else None
+        if failed and not world.acts and world.clock.now() - failed < behind:
+            latest["status"] = "InProgress"
+
+    seen_in_the_stage(monkeypatch, lags)
+    world.play()
+    assert world.running() == {"v1"}
+    assert [act[0] for act in world.acts] == [route]
