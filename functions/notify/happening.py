@@ -201,6 +201,18 @@ class AlarmEvent:
     """Why the alarm's own actions were held back."""
 
     @property
+    def is_bad(self) -> bool:
+        return self.state is AlarmState.ALARM and not self.suppressed
+
+    @property
+    def is_well(self) -> bool:
+        return self.state is AlarmState.OK
+
+    @property
+    def was_bad(self) -> bool:
+        return self.previous is AlarmState.ALARM
+
+    @property
     def environment(self) -> str | None:
         return dict(self.dimensions).get("EnvironmentName")
 
@@ -232,6 +244,9 @@ class Health(StrEnum):
     SUSPENDED = "Suspended"
 
 
+_BAD_HEALTH = (Health.WARNING, Health.DEGRADED, Health.SEVERE, Health.NO_DATA)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentEvent:
     """Something happened to an Elastic Beanstalk environment."""
@@ -247,6 +262,18 @@ class EnvironmentEvent:
     health: Health | None = None
     previous_health: Health | None = None
     url: str | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        return self.health in _BAD_HEALTH
+
+    @property
+    def is_well(self) -> bool:
+        return self.health is Health.OK
+
+    @property
+    def was_bad(self) -> bool:
+        return self.previous_health in _BAD_HEALTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,17 @@ from notify.compose import compose
 from notify.config import Config
 from notify.deliver import DeliveryError, Desk, Sender, Told, deliver
 from notify.gather import Gatherer
-from notify.happening import Happening, Level, OwnHappening, ReleaseEvent, State
+from notify.happening import (
+    AlarmEvent,
+    EnvironmentEvent,
+    Happening,
+    Level,
+    OwnHappening,
+    ReleaseEvent,
+    State,
+)
 from notify.identity import identity
-from notify.notice import Notice
+from notify.notice import IncidentMove, Notice
 from notify.parcel import Parcel
 from notify.route import Channel, Rule, route
 from notify.story import (
@@ -34,7 +42,6 @@ from notify.story import (
 from trellis.ledger import (
     Bake,
     FailedRun,
-    Incident,
     Ledger,
     Sighting,
     about_happening,
@@ -43,6 +50,7 @@ from trellis.ledger import (
 from trellis.observability import count, logger
 
 _MOST_REDRAWS = 3
+_BAD, _WELL = "bad", "well"
 
 
 class Queue(Protocol):
@@ -93,15 +101,40 @@ def tell(happening: Happening, parcel: Parcel, office: Office) -> None:
             release = _remembered(own, office)
             about, fact = identity(own)
             told = Told(about=about, fact=fact, card=_card(release, office) if release else None)
-            notice = compose(own)
-            if office.has(Channel.PAGERDUTY):
-                pages.remember(notice, own.event.at, office.desk.ledger)
-            _send(notice, told, office)
+            _send_page(compose(own), told, own.event.at, office)
             if release:
                 _show(release, office)
+        case AlarmEvent() | EnvironmentEvent() as condition:
+            _tell_condition(condition, office)
         case other:
             about, fact = identity(other)
             _send(compose(other), Told(about=about, fact=fact), office)
+
+
+def _tell_condition(event: AlarmEvent | EnvironmentEvent, office: Office) -> None:
+    """Tell how an alarm, or an environment's health, is now.
+
+    What was told to be bad is told to be well again, whatever lay in between: a deployment takes
+    an environment from Severe to Info and then to Ok.
+    """
+    ledger = office.desk.ledger
+    at = event.origin.at or office.desk.now()
+    about, fact = identity(event)
+    if event.is_bad:
+        ledger.mark(about, _BAD, at)
+    is_recovery = event.is_well and (event.was_bad or _was_told_bad(about, at, ledger))
+    _send_page(compose(event, is_recovery=is_recovery), Told(about=about, fact=fact), at, office)
+    if event.is_well:
+        ledger.mark(about, _WELL, at)
+
+
+def _was_told_bad(about: str, at: datetime, ledger: Ledger) -> bool:
+    """Whether the last thing told of it before a time was bad."""
+    bad = ledger.marked(about, _BAD)
+    if bad is None or bad >= at:
+        return False
+    well = ledger.marked(about, _WELL)
+    return well is None or well < bad
 
 
 def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
@@ -163,18 +196,16 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     is_through = told is Occasion.SUCCEEDED and not is_rollback(event, story)
     recovered_from = len(ledger.failed_runs(event.pipeline, at)) if is_through else 0
     notice = compose(event, story, recovered_from)
-    ended: list[Incident] = []
-    if office.has(Channel.PAGERDUTY):
-        pages.remember(notice, at, ledger)
-        ended = pages.open_at(event.pipeline, None, at, ledger) if is_through else []
-        notice = pages.ending(notice, ended)
+    if is_through and office.has(Channel.PAGERDUTY):
+        pages.end(notice.incident_keys, at, ledger)
+        notice = pages.ending(notice, pages.open_at(event.pipeline, None, at, ledger))
     failed = failed_actions(event, story) if told in (Occasion.FAILED, Occasion.REJECTED) else ()
     about = (
         about_release(event.pipeline, event.execution_id)
         if event.execution_id
         else about_happening(f"{event.pipeline}#{at.isoformat()}")
     )
-    _send(
+    _send_page(
         notice,
         Told(
             about=about,
@@ -183,27 +214,26 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
             card=_card(event, office),
             is_begin=told is Occasion.STARTED,
         ),
+        at,
         office,
     )
     if is_through:
         ledger.recover(event.pipeline, at)
-        for page in ended:
-            ledger.close_incident(page)
 
 
 def _end_pages(event: ReleaseEvent, office: Office) -> None:
-    """End the page of a stage that works again."""
+    """End the pages of a stage that works again."""
     is_mended = event.level is Level.STAGE and event.state is State.SUCCEEDED
     if not is_mended or event.stage is None or not office.has(Channel.PAGERDUTY):
         return
     ledger = office.desk.ledger
     at = event.origin.at or office.desk.now()
+    notice = compose(event)
+    pages.end(notice.incident_keys, at, ledger)
     if ended := pages.open_at(event.pipeline, event.stage, at, ledger):
         about = about_release(event.pipeline, event.execution_id or "")
         told = Told(about=about, fact=f"mended#{event.stage}#{event.attempt}")
-        _send(pages.ending(compose(event), ended), told, office)
-        for page in ended:
-            ledger.close_incident(page)
+        _send_page(pages.ending(notice, ended), told, at, office)
 
 
 def _failed_run(event: ReleaseEvent, story: Story, at: datetime) -> FailedRun:
@@ -287,6 +317,29 @@ def _show(event: ReleaseEvent, office: Office) -> None:
     except DeliveryError as err:
         logger.warning("the release's message was not brought up to date", reason=str(err))
         count("CardsNotShown")
+
+
+def _send_page(notice: Notice, told: Told, at: datetime, office: Office) -> None:
+    """Send a notice that may open or end pages, so that no page outlives what it is about."""
+    ledger = office.desk.ledger
+    match notice.incident if office.has(Channel.PAGERDUTY) else None:
+        case IncidentMove.OPEN:
+            pages.begin(notice, at, ledger)
+            is_late = pages.is_over(notice, at, ledger)
+            _send(replace(notice, incident=None) if is_late else notice, told, office)
+            # Its end may have been sent while it was on its way itself.
+            if pages.is_over(notice, at, ledger):
+                over = replace(notice, incident=IncidentMove.CLOSE)
+                pagers = [one for one in office.senders if one.channel is Channel.PAGERDUTY]
+                deliver(over, replace(told, fact=f"{told.fact}#over"), pagers, office.desk)
+                pages.forget(over, at, ledger)
+        case IncidentMove.CLOSE:
+            pages.end(notice.incident_keys, at, ledger)
+            ended = pages.still_ended(notice, at, ledger)
+            _send(ended, told, office)
+            pages.forget(ended, at, ledger)
+        case None:
+            _send(notice, told, office)
 
 
 def _send(notice: Notice, told: Told, office: Office) -> None:

@@ -2,9 +2,9 @@
 
 A summary has at most 1,024 characters, a dedup key 255, a body 512 KB
 (https://developer.pagerduty.com/docs/events-api-v2-overview). An incident is named after account,
-Region, pipeline and stage: the next success of the stage resolves it, and a repeat adds nothing.
-What neither opens nor ends an incident is a change event
-(https://developer.pagerduty.com/docs/send-change-event).
+Region, pipeline and stage: the next success of the stage resolves it, and a repeat adds nothing. A
+rollback that needs a person has one of its own. What neither opens nor ends an incident is a change
+event (https://developer.pagerduty.com/docs/send-change-event).
 """
 
 from __future__ import annotations

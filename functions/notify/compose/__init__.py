@@ -15,10 +15,17 @@ from notify.notice import Notice
 from notify.story import Story
 
 
-def compose(happening: Happening, story: Story | None = None, recovered_from: int = 0) -> Notice:
+def compose(
+    happening: Happening,
+    story: Story | None = None,
+    recovered_from: int = 0,
+    *,
+    is_recovery: bool = False,
+) -> Notice:
     """The notice of anything that can happen.
 
-    `story` and `recovered_from` (failed runs that a success makes good) count for releases only.
+    `story` and `recovered_from` (failed runs that a success makes good) count for releases only;
+    `is_recovery` for alarms and environments, where something bad was told before.
     """
     match happening:
         case ReleaseEvent():
@@ -36,11 +43,11 @@ def compose(happening: Happening, story: Story | None = None, recovered_from: in
         case AlarmEvent():
             from notify.compose.alarm import alarm_notice
 
-            return alarm_notice(happening)
+            return alarm_notice(happening, is_recovery=is_recovery)
         case EnvironmentEvent():
             from notify.compose.environment import environment_notice
 
-            return environment_notice(happening)
+            return environment_notice(happening, is_recovery=is_recovery)
         case OwnHappening():
             from notify.compose.own import own_notice
 

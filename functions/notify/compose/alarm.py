@@ -17,16 +17,20 @@ _WORDS = {
 }
 
 
-def alarm_notice(event: AlarmEvent) -> Notice:
-    """What an alarm says now, and what it said before."""
+def alarm_notice(event: AlarmEvent, *, is_recovery: bool = False) -> Notice:
+    """What an alarm says now, and what it said before.
+
+    OK after ALARM is a recovery; `is_recovery` says so where data were missing in between.
+    """
+    is_recovery = event.is_well and (is_recovery or event.was_bad)
     if event.pipeline_that_waits and event.state is not AlarmState.INSUFFICIENT_DATA:
-        return _overdue(event, event.pipeline_that_waits)
+        return _overdue(event, event.pipeline_that_waits, is_recovery=is_recovery)
     reason = shown(event.reason)
     is_bad = event.state is AlarmState.ALARM
     return Notice(
-        severity=_severity(event),
+        severity=_severity(event, is_recovery=is_recovery),
         state=event.state.value,
-        headline=_headline(event),
+        headline=_headline(event, is_recovery=is_recovery),
         facts=_facts(event, reason),
         links=_links(event),
         next_steps=_next_steps(event),
@@ -40,7 +44,7 @@ def alarm_notice(event: AlarmEvent) -> Notice:
     )
 
 
-def _overdue(event: AlarmEvent, pipeline: str) -> Notice:
+def _overdue(event: AlarmEvent, pipeline: str, *, is_recovery: bool) -> Notice:
     """An approval that nobody answers: something to do, no failure, and nobody's page.
 
     That it was answered is told by the release itself, so the end of the alarm is a mere note.
@@ -49,7 +53,7 @@ def _overdue(event: AlarmEvent, pipeline: str) -> Notice:
     at = in_region(pipeline, region)
     is_overdue = event.state is AlarmState.ALARM and not event.suppressed
     return Notice(
-        severity=_how_overdue(event),
+        severity=_how_overdue(event, is_recovery=is_recovery),
         state=event.state.value,
         headline=(
             f"Your approval is overdue: {at} still waits for it"
@@ -83,23 +87,23 @@ def _overdue(event: AlarmEvent, pipeline: str) -> Notice:
     )
 
 
-def _how_overdue(event: AlarmEvent) -> Severity:
+def _how_overdue(event: AlarmEvent, *, is_recovery: bool) -> Severity:
     match event.state:
         case AlarmState.ALARM if not event.suppressed:
             return Severity.ACTION
-        case AlarmState.OK if event.previous is not AlarmState.ALARM:
+        case AlarmState.OK if not is_recovery:
             return Severity.PROGRESS
         case _:
             return Severity.INFO
 
 
-def _severity(event: AlarmEvent) -> Severity:
+def _severity(event: AlarmEvent, *, is_recovery: bool) -> Severity:
     match event.state:
         case AlarmState.ALARM if event.suppressed:
             return Severity.INFO
         case AlarmState.ALARM:
             return Severity.ERROR
-        case AlarmState.OK if event.previous is AlarmState.ALARM:
+        case AlarmState.OK if is_recovery:
             return Severity.SUCCESS
         case _:
             return Severity.PROGRESS
@@ -111,13 +115,13 @@ def _incident(event: AlarmEvent) -> IncidentMove | None:
     return IncidentMove.CLOSE if event.state is AlarmState.OK else None
 
 
-def _headline(event: AlarmEvent) -> str:
+def _headline(event: AlarmEvent, *, is_recovery: bool) -> str:
     name = in_region(event.name, event.origin.region)
     match event.state:
         case AlarmState.ALARM:
             held = ", while its actions are held back" if event.suppressed else ""
             return f"Alarm: {name} went off{held}"
-        case AlarmState.OK if event.previous is AlarmState.ALARM:
+        case AlarmState.OK if is_recovery:
             return f"Alarm over: {name} is OK again"
         case AlarmState.OK:
             return f"{name} is OK"

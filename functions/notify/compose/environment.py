@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notify import links
 from notify.compose.mend import mend
-from notify.compose.parts import in_region, place, shown, stage_key, tier_of
+from notify.compose.parts import health_key, in_region, place, shown, tier_of
 from notify.happening import EnvironmentEvent, Health
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity
 from notify.wording import cut, one_line
@@ -19,18 +19,20 @@ _ISSUES = "there were issues"
 _LONGEST_HEADLINE_PART = 120
 
 
-def environment_notice(event: EnvironmentEvent) -> Notice:
+def environment_notice(event: EnvironmentEvent, *, is_recovery: bool = False) -> Notice:
     """What happened to an environment.
 
-    Beanstalk's severity is not asked: its failed updates and terminations are INFO.
+    Beanstalk's severity is not asked: its failed updates and terminations are INFO. A health that
+    is Ok after something bad is a recovery; `is_recovery` says so where the event itself does not.
     """
-    severity = _severity(event)
+    is_recovery = event.is_well and (is_recovery or event.was_bad)
+    severity = _severity(event, is_recovery=is_recovery)
     is_bad = severity in (Severity.ERROR, Severity.WARNING)
     message = shown(event.message) or event.status or "it did not say what"
     return Notice(
         severity=severity,
         state=event.health.name if event.health else (event.status or "CHANGED").upper(),
-        headline=_headline(event, message),
+        headline=_headline(event, message, is_recovery=is_recovery),
         facts=_facts(event, message),
         links=_links(event),
         next_steps=_next_steps(severity, message),
@@ -40,15 +42,14 @@ def environment_notice(event: EnvironmentEvent) -> Notice:
         failure_reason=message if is_bad else None,
         tier=tier_of(event.environment),
         incident=_incident(event),
-        incident_keys=(stage_key(event.origin, event.environment or "?", "health"),),
+        incident_keys=(health_key(event.origin, event.environment),),
     )
 
 
-def _severity(event: EnvironmentEvent) -> Severity:
+def _severity(event: EnvironmentEvent, *, is_recovery: bool) -> Severity:
     if event.health is not None:
         if event.health in _BAD_HEALTH:
             return _BAD_HEALTH[event.health]
-        is_recovery = event.health is Health.OK and event.previous_health in _BAD_HEALTH
         return Severity.SUCCESS if is_recovery else Severity.PROGRESS
     told = f"{event.status or ''} {event.message}".lower()
     if "managed" in told:
@@ -66,10 +67,10 @@ def _incident(event: EnvironmentEvent) -> IncidentMove | None:
     return IncidentMove.CLOSE if event.health is Health.OK else None
 
 
-def _headline(event: EnvironmentEvent, message: str) -> str:
+def _headline(event: EnvironmentEvent, message: str, *, is_recovery: bool) -> str:
     name = in_region(event.environment or "An environment", event.origin.region)
     if event.health is not None:
-        if event.health is Health.OK and event.previous_health in _BAD_HEALTH:
+        if is_recovery:
             return f"{name} is healthy again"
         before = f", was {event.previous_health.value}" if event.previous_health else ""
         if event.health is Health.NO_DATA:

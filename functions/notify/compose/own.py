@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from notify import links
 from notify.compose.change import in_one_line
-from notify.compose.parts import in_region, place, shown, stage_key, tier_of
+from notify.compose.parts import in_region, place, rollback_key, shown, tier_of
 from notify.happening import Change, Origin, OwnHappening
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Tier
 from notify.wording import counted, moment
@@ -75,9 +75,17 @@ def _rollback(event: RollbackStateChange, origin: Origin) -> Notice:
         at=origin.at or event.at,
         failure_reason=reason if is_bad else None,
         tier=tier,
-        incident=IncidentMove.OPEN if severity in (Severity.CRITICAL, Severity.ERROR) else None,
-        incident_keys=(stage_key(origin, event.pipeline, event.stage),),
+        incident=_rollback_incident(event, severity),
+        incident_keys=(rollback_key(origin, event.pipeline, event.stage),),
     )
+
+
+def _rollback_incident(event: RollbackStateChange, severity: Severity) -> IncidentMove | None:
+    """What needs a person opens one; going back after all ends it."""
+    if severity in (Severity.CRITICAL, Severity.ERROR):
+        return IncidentMove.OPEN
+    is_done = event.state is RollbackState.SUCCEEDED and event.mode is not RollbackMode.OBSERVE
+    return IncidentMove.CLOSE if is_done else None
 
 
 def _rollback_severity(event: RollbackStateChange, tier: Tier | None) -> Severity:

@@ -66,3 +66,17 @@ def in_region(name: str, region: str | None) -> str:
 def stage_key(origin: Origin, pipeline: str, stage: str | None) -> str:
     """The name of an incident of a stage: the next success of the stage ends it."""
     return "/".join((origin.account or "-", origin.region or "-", pipeline, stage or "-"))
+
+
+def rollback_key(origin: Origin, pipeline: str, stage: str | None) -> str:
+    """The name of the incident of a rollback that needs a person.
+
+    It is not the stage's own: an incident that somebody has acknowledged notifies nobody again,
+    whatever is added to it (https://support.pagerduty.com/main/docs/incidents).
+    """
+    return f"{stage_key(origin, pipeline, stage)}/rollback"
+
+
+def health_key(origin: Origin, environment: str | None) -> str:
+    """The name of the incident of an environment that is not well."""
+    return stage_key(origin, environment or "?", "health")

@@ -9,7 +9,7 @@ from notify.compose.approval import waits
 from notify.compose.change import in_one_line, short
 from notify.compose.gist import gist
 from notify.compose.mend import mend
-from notify.compose.parts import in_region, person, place, shown, stage_key, tier_of
+from notify.compose.parts import in_region, person, place, rollback_key, shown, stage_key, tier_of
 from notify.happening import Change, FailedAction, Level, ReleaseEvent, State
 from notify.mask import mask
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Stop
@@ -89,9 +89,17 @@ def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -
         failure_reason=reason if told in _FAILURES else None,
         tier=tier_of(stage),
         incident=IncidentMove.OPEN if told is Occasion.FAILED else None,
-        incident_keys=(stage_key(event.origin, event.pipeline, stage),),
+        incident_keys=_incident_keys(event, stage),
         track=track(story),
     )
+
+
+def _incident_keys(event: ReleaseEvent, stage: str | None) -> tuple[str, ...]:
+    """A stage's failure has one incident; its success ends that, and a failed rollback's too."""
+    own = stage_key(event.origin, event.pipeline, stage)
+    if event.state is not State.SUCCEEDED:
+        return (own,)
+    return (own, rollback_key(event.origin, event.pipeline, stage))
 
 
 def track(story: Story) -> tuple[Stop, ...]:

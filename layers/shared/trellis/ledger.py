@@ -18,11 +18,13 @@ order is time order.
     pipeline#<name>                 freeze#<stage>                  a transition that we disabled
     pipeline#<name>                 failing#<time>#<execution>      a failed run, not recovered yet
     pipeline#<name>                 recovered                       the last run that succeeded
-    pipeline#<name>                 incident#<stage>                a page that is still open
+    pipeline#<name>                 incident#<stage>#<key>          a page that is still open
     release#<pipeline>#<execution>  seen#<subject>                  the newest state that was seen
     release#<pipeline>#<execution>  bake#<environment>              how a deployment does
     release#<pipeline>#<execution>  message#<fact>#<channel>        a message: on its way, or sent
     happening#<key>                 message#<fact>#<channel>        the same, outside of releases
+    happening#<key>                 mark#<bad or well>              when it was last told to be so
+    page#<key>                      mark#<opened or ended>          the newest event that did so
     audit#<scope>                   look#<arn>#<order>              a resource to look at again
     audit#<scope>                   look-call                       the call for it, on its way
 
@@ -115,7 +117,7 @@ class FailedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A page that stands open for a stage until the stage succeeds again."""
+    """A page that stands open for a stage until the stage succeeds again; a stage may have two."""
 
     pipeline: str
     stage: str
@@ -164,6 +166,11 @@ def about_release(pipeline: str, execution_id: str) -> str:
 def about_happening(key: str) -> str:
     """The partition of something outside of a release: an alarm, an environment, an audit."""
     return f"happening#{key}"
+
+
+def about_page(key: str) -> str:
+    """The partition of an incident, by the key that opens and ends it."""
+    return f"page#{key}"
 
 
 class Ledger:
@@ -571,11 +578,12 @@ class Ledger:
         )
 
     def open_incident(self, incident: Incident) -> None:
-        """Remember a page that stands open."""
-        self._table.put(
+        """Remember a page that stands open; what opened it last counts."""
+        self._table.advance(
             _stamped(
                 f"pipeline#{incident.pipeline}",
-                f"incident#{incident.stage}",
+                f"incident#{incident.stage}#{incident.key}",
+                order=_iso(incident.at),
                 stage=incident.stage,
                 key=incident.key,
                 at=_iso(incident.at),
@@ -591,13 +599,33 @@ class Ledger:
                 key=_text(item, "key"),
                 at=_time(item, "at"),
             )
-            for item in self._query(f"pipeline#{pipeline}", f"incident#{stage or ''}")
-            if stage is None or item["stage"] == stage
+            for item in self._query(
+                f"pipeline#{pipeline}", "incident#" if stage is None else f"incident#{stage}#"
+            )
         ]
 
     def close_incident(self, incident: Incident) -> None:
         """Forget a page that was resolved."""
-        self._table.delete(f"pipeline#{incident.pipeline}", f"incident#{incident.stage}")
+        self._table.delete(
+            f"pipeline#{incident.pipeline}", f"incident#{incident.stage}#{incident.key}"
+        )
+
+    def mark(self, about: str, mark: str, at: datetime) -> None:
+        """Remember when something was so; an older time never covers a newer one."""
+        self._table.advance(
+            _stamped(
+                about,
+                f"mark#{mark}",
+                order=_iso(at),
+                at=_iso(at),
+                expires_at=_expiry(at, _RELEASE_KEPT),
+            )
+        )
+
+    def marked(self, about: str, mark: str) -> datetime | None:
+        """When something was last so; None where it never was."""
+        item = self._get(about, f"mark#{mark}")
+        return None if item is None else _time(item, "at")
 
     # Releases: what was seen, what was told.
 

@@ -286,7 +286,8 @@ def test_a_page_that_a_refused_rollback_opened_is_ended_by_the_stage_too() -> No
         bureau = Bureau(senders=[])
         bureau.senders.append(pagerduty(server, bureau))
         bureau.tell(sample("rollback-refused"))
-        assert server.open_pages == {"123456789012/us-east-1/shop-pipeline-main/DeployToProd"}
+        prod = "123456789012/us-east-1/shop-pipeline-main/DeployToProd"
+        assert server.open_pages == {f"{prod}/rollback"}
         mended = sample("stage-succeeded", stage="DeployToProd", execution_id="another")
         bureau.tell({**mended, "time": "2026-11-24T11:00:00Z"})
         assert server.open_pages == set()

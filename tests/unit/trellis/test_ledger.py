@@ -17,6 +17,7 @@ from trellis.ledger import (
     Message,
     Progress,
     Sighting,
+    about_page,
     about_release,
 )
 from trellis.records import Claim, Freeze, KnownGood, Look, PastRollback, Quarantine
@@ -132,8 +133,26 @@ def test_keeps_pages_open_by_stage(ledger: Ledger) -> None:
     ledger.open_incident(replace(page, stage="DeployToProd"))
     assert ledger.incidents("shop", "Deploy") == [page]
     assert len(ledger.incidents("shop")) == 2
+    other = replace(page, key="k/rollback")
+    ledger.open_incident(other)
     ledger.close_incident(page)
-    assert ledger.incidents("shop", "Deploy") == []
+    assert ledger.incidents("shop", "Deploy") == [other]
+
+
+def test_of_one_page_what_opened_it_last_counts(ledger: Ledger) -> None:
+    page = Incident(pipeline="shop", stage="Deploy", key="k", at=NOW)
+    ledger.open_incident(page)
+    ledger.open_incident(replace(page, at=NOW - timedelta(minutes=1)))
+    assert ledger.incidents("shop", "Deploy") == [page]
+
+
+def test_of_a_mark_the_newest_time_is_kept(ledger: Ledger) -> None:
+    about = about_page("k")
+    assert ledger.marked(about, "ended") is None
+    for minutes in (0, 2, 1):
+        ledger.mark(about, "ended", NOW + timedelta(minutes=minutes))
+    assert ledger.marked(about, "ended") == NOW + timedelta(minutes=2)
+    assert ledger.marked(about, "opened") is None
 
 
 def sighting(order: str, state: str) -> Sighting:

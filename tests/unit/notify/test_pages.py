@@ -1,0 +1,225 @@
+"""What opens and ends a page, and what was bad and is well again, in whatever order it comes."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from notify.channels.pagerduty import render
+from notify.deliver import Delivery, RefusedError
+from notify.notice import Notice
+from notify.route import Channel
+from tests.unit.notify.bureau import Bureau, Recorder
+from tests.unit.notify.runs import DENIED, Pipeline
+from tests.unit.notify.samples import sample
+
+PLACE = "123456789012/us-east-1"
+PROD = f"{PLACE}/shop-pipeline-main/DeployToProd"
+
+
+class Pager(Recorder):
+    """PagerDuty: a trigger opens an incident or joins an open one, a resolve ends it."""
+
+    def __init__(self, script: list[Exception | None] | None = None) -> None:
+        super().__init__(Channel.PAGERDUTY, knows_repeats=True, script=script)
+        self.open: set[str] = set()
+        self.opened: list[str] = []
+
+    def send(self, notice: Notice, delivery: Delivery) -> str:
+        sent = super().send(notice, delivery)
+        for event in render(notice):
+            match event.get("event_action"):
+                case "trigger":
+                    self.open.add(event["dedup_key"])
+                    self.opened.append(event["dedup_key"])
+                case "resolve":
+                    self.open.discard(event["dedup_key"])
+        return sent
+
+
+def office(pager: Pager) -> Bureau:
+    return Bureau(senders=[Recorder(), pager])
+
+
+def at(clock: str, event: dict[str, Any]) -> dict[str, Any]:
+    event["time"] = f"2026-11-24T{clock}Z"
+    return event
+
+
+def alarm(state: str, before: str, clock: str) -> dict[str, Any]:
+    event = at(clock, sample("alarm-on"))
+    event["detail"]["state"]["value"] = state
+    event["detail"]["previousState"]["value"] = before
+    return event
+
+
+def health(words: str, minute: int) -> dict[str, Any]:
+    event = sample("health-severe")
+    event["detail"]["Message"] = f"Environment health has transitioned from {words}."
+    event["detail"]["EventDate"] = 1795511100000 + 60_000 * minute
+    return event
+
+
+def stage(state: str, execution: str, clock: str) -> dict[str, Any]:
+    name = "stage-failed" if state == "FAILED" else "stage-succeeded"
+    return at(clock, sample(name, stage="DeployToProd", execution_id=execution))
+
+
+def rollback(name: str, clock: str) -> dict[str, Any]:
+    moment = f"2026-11-24T{clock}+00:00"
+    return at(clock, sample(name, at=moment))
+
+
+@pytest.mark.parametrize("name", ["rollback-failed", "rollback-refused", "rollback-held"])
+def test_a_rollback_that_needs_a_person_pages_beside_the_failed_stage(name: str) -> None:
+    pager = Pager()
+    bureau = office(pager)
+    bureau.tell(stage("FAILED", "one", "09:05:00"), with_queue=False)
+    bureau.tell(rollback(name, "09:10:00"))
+    assert pager.open == {PROD, f"{PROD}/rollback"}
+    bureau.tell(stage("SUCCEEDED", "two", "09:40:00"))
+    assert pager.open == set()
+
+
+def test_a_rollback_that_is_done_after_all_ends_its_own_page_only() -> None:
+    pager = Pager()
+    bureau = office(pager)
+    bureau.tell(stage("FAILED", "one", "09:05:00"), with_queue=False)
+    bureau.tell(rollback("rollback-held", "09:10:00"))
+    bureau.tell(rollback("rollback-succeeded", "09:20:00"))
+    assert pager.open == {PROD}
+
+
+CONDITIONS = {
+    "an alarm": [alarm("ALARM", "OK", "09:05:00"), alarm("OK", "ALARM", "09:06:00")],
+    "an environment": [health("Ok to Severe", 0), health("Severe to Ok", 1)],
+    "a stage": [stage("FAILED", "one", "09:05:00"), stage("SUCCEEDED", "two", "09:06:00")],
+    "a rollback": [
+        rollback("rollback-held", "09:05:00"),
+        rollback("rollback-succeeded", "09:06:00"),
+    ],
+    "a rollback, and its stage": [
+        rollback("rollback-failed", "09:05:00"),
+        stage("SUCCEEDED", "two", "09:06:00"),
+    ],
+}
+
+
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_what_is_heard_of_after_its_end_pages_nobody(events: list[dict[str, Any]]) -> None:
+    pager = Pager()
+    bureau = office(pager)
+    for event in reversed(events):
+        bureau.tell(event, with_queue=False)
+    assert pager.opened == []
+    assert len(bureau.senders[0].sent) >= 1
+
+
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_a_trigger_that_is_sent_again_after_its_end_pages_nobody(
+    events: list[dict[str, Any]],
+) -> None:
+    pager = Pager([RefusedError("429", 600.0)])
+    bureau = office(pager)
+    bureau.queue.put({**events[0], "trellis-deferred": "once"})
+    bureau.queue.put(events[1], 60)
+    bureau.work()
+    assert (pager.opened, pager.open) == ([], set())
+
+
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_an_end_that_is_sent_while_the_trigger_is_on_its_way_ends_it(
+    events: list[dict[str, Any]],
+) -> None:
+    class Slow(Pager):
+        def send(self, notice: Notice, delivery: Delivery) -> str:
+            if not self.deliveries:
+                self.deliveries.append(delivery)
+                bureau.tell(events[1], with_queue=False)
+            return super().send(notice, delivery)
+
+    pager = Slow()
+    bureau = office(pager)
+    bureau.tell(events[0], with_queue=False)
+    assert len(pager.opened) == 1
+    assert pager.open == set()
+
+
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_a_late_end_leaves_a_newer_page_open(events: list[dict[str, Any]]) -> None:
+    pager = Pager()
+    bureau = office(pager)
+    opening, ending = events
+    newer = {**opening, "time": "2026-11-24T10:00:00Z", "detail": {**opening["detail"]}}
+    newer["detail"] |= {"execution-id": "three", "watch-id": "three"}
+    if "EventDate" in newer["detail"]:
+        newer["detail"]["EventDate"] += 3_600_000
+    if "at" in newer["detail"]:
+        newer["detail"]["at"] = "2026-11-24T10:00:00+00:00"
+    for event in (opening, newer, ending):
+        bureau.tell(event, with_queue=False)
+    assert len(pager.open) == 1
+
+
+def test_an_older_failure_does_not_make_a_page_look_older() -> None:
+    pager = Pager()
+    bureau = office(pager)
+    bureau.tell(stage("FAILED", "three", "10:00:00"), with_queue=False)
+    bureau.tell(stage("FAILED", "one", "09:05:00"), with_queue=False)
+    bureau.tell(stage("SUCCEEDED", "two", "09:30:00"))
+    assert pager.open == {PROD}
+
+
+def test_a_released_pipeline_ends_the_page_of_a_failure_without_a_stage() -> None:
+    failed = sample("pipeline-failed", execution_id="one")
+    for events in permutations(
+        [at("09:05:00", failed), at("09:30:00", sample("pipeline-succeeded"))]
+    ):
+        pager = Pager()
+        bureau = office(pager)
+        bureau.pipeline = Pipeline(DENIED)
+        for event in events:
+            bureau.tell(event, with_queue=False)
+        assert pager.open == set()
+
+
+@pytest.mark.parametrize("between", ["Info", "Pending", "Unknown"])
+def test_an_environment_that_recovers_step_by_step_is_told_to_be_healthy_again(
+    between: str,
+) -> None:
+    bureau = Bureau()
+    told = bureau.senders[0]
+    bureau.tell(health("Ok to Severe", 0))
+    bureau.tell(health(f"Severe to {between}", 1))
+    for _ in range(2):
+        bureau.tell(health(f"{between} to Ok", 2))
+    assert told.headlines[1:] == ["shop-prod-main (us-east-1) is healthy again"]
+    bureau.tell(health("Ok to Info", 3))
+    bureau.tell(health("Info to Ok", 4))
+    assert len(told.sent) == 2
+
+
+def test_a_recovery_that_one_channel_does_not_have_yet_is_told_there_too() -> None:
+    late = Recorder(Channel.SLACK, script=[None, RefusedError("429", 60.0)])
+    bureau = Bureau(senders=[Recorder(), late])
+    for minute, words in enumerate(("Ok to Severe", "Severe to Info", "Info to Ok")):
+        bureau.queue.put(health(words, minute), 600 * minute)
+    bureau.work()
+    assert [sender.headlines[-1] for sender in bureau.senders] == [
+        "shop-prod-main (us-east-1) is healthy again"
+    ] * 2
+
+
+def test_an_alarm_that_is_ok_after_missing_data_is_told_to_be_over() -> None:
+    bureau = Bureau()
+    bureau.tell(alarm("ALARM", "OK", "09:05:00"))
+    bureau.tell(alarm("INSUFFICIENT_DATA", "ALARM", "09:06:00"))
+    bureau.tell(alarm("OK", "INSUFFICIENT_DATA", "09:07:00"))
+    assert bureau.senders[0].headlines[1:] == [
+        "Alarm over: shop-prod-health-main (us-east-1) is OK again"
+    ]
+    bureau.tell(alarm("INSUFFICIENT_DATA", "OK", "09:08:00"))
+    bureau.tell(alarm("OK", "INSUFFICIENT_DATA", "09:09:00"))
+    assert len(bureau.senders[0].sent) == 2
