@@ -63,14 +63,14 @@ class ChatSettings:
         teams, webhook = _part(secret, "teams"), _part(secret, "webhook")
         is_bot = "bot_token" in slack
         return cls(
-            slack_token=_text(slack, "slack", "bot_token") if is_bot else None,
-            slack_channel=_text(slack, "slack", "channel") if is_bot else None,
+            slack_token=_word(slack, "slack", "bot_token") if is_bot else None,
+            slack_channel=_word(slack, "slack", "channel") if is_bot else None,
             slack_api=_url(slack, "slack", "api_url") if "api_url" in slack else None,
             slack_webhook_url=(
                 _url(slack, "slack", "webhook_url") if slack and not is_bot else None
             ),
             teams_url=_url(teams, "teams", "webhook_url") if teams else None,
-            pagerduty_key=_text(pagerduty, "pagerduty", "routing_key") if pagerduty else None,
+            pagerduty_key=_word(pagerduty, "pagerduty", "routing_key") if pagerduty else None,
             pagerduty_url=(
                 _url(pagerduty, "pagerduty", "events_url") if "events_url" in pagerduty else None
             ),
@@ -143,10 +143,22 @@ def _text(part: Mapping[str, Any], channel: str, key: str) -> str:
     return value.strip()
 
 
+def _word(part: Mapping[str, Any], channel: str, key: str) -> str:
+    """A text that travels where no other characters may: in a URL, a header, an id."""
+    word = _text(part, channel, key)
+    if not word.isascii() or " " in word:
+        raise ConfigError(
+            f"{SETTING}: {channel}.{key}",
+            _HIDDEN,
+            "copy it whole: it has ASCII characters only, and no space",
+        )
+    return word
+
+
 def _url(part: Mapping[str, Any], channel: str, key: str) -> str:
     from notify.channels.http import check_url
 
-    return check_url(f"{SETTING}: {channel}.{key}", _text(part, channel, key).rstrip("/"))
+    return check_url(f"{SETTING}: {channel}.{key}", _word(part, channel, key).rstrip("/"))
 
 
 def _signing_key(part: Mapping[str, Any]) -> str:

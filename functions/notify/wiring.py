@@ -140,6 +140,9 @@ def _chat(config: Config, ledger: Ledger) -> tuple[list[Sender], Exception | Non
     except ConfigError as err:
         logger.error("the chat channels are not set up", reason=str(err))
         return [], err
+    except ValueError as err:  # whatever is wrong with them, it must not stop the mail
+        logger.error("the chat channels are not set up", reason=type(err).__name__)
+        return [], ConfigError("CHAT_SECRET_ARN", "(hidden)", "see docs/notifications.md")
 
 
 def _secret(config: Config, arn: str) -> str:

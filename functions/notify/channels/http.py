@@ -47,41 +47,58 @@ class Post(Protocol):
 
 def check_url(setting: str, url: str) -> str:
     """The URL, if a secret may travel to it: HTTPS, or this machine. Raises ConfigError."""
-    parts = urlsplit(url)
-    is_safe = parts.scheme == "https" or (
-        parts.scheme == "http" and (parts.hostname or "") in _LOOPBACK
-    )
-    if not is_safe or not parts.hostname or parts.username:
-        # The URL itself is a secret: whoever has it can post.
-        raise ConfigError(setting, "(hidden)", "set it to an https:// URL without user or password")
+    if not _is_safe(url):
+        # The URL itself is a secret: whoever has it can post. The cause would quote it.
+        raise ConfigError(
+            setting, "(hidden)", "set it to a whole https:// URL without user or password"
+        )
     return url
+
+
+def _is_safe(url: str) -> bool:
+    """What is left of a pattern, `https://[TENANT].…` or `…:PORT/`, is no URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    return is_private and bool(host) and port != 0 and not parts.username
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Send a body.
 
-    Refused: it never got there, or the answer is a redirect or an error of ours (4xx; 429 says
-    when to come again). Uncertain: it was sent, and then there was an error of theirs (5xx), no
-    answer in time, or none that is HTTP.
+    Refused: it cannot be sent, it never got there, or the answer is a redirect or an error of ours
+    (4xx; 429 says when to come again). Uncertain: it was sent, and then there was an error of
+    theirs (5xx), no answer in time, or none that is HTTP.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, given = parts.hostname or "", parts.port
+    except ValueError:
+        raise RefusedError("the URL is none") from None
     tls = _tls() if parts.scheme == "https" else None
     connection = (
-        http.client.HTTPSConnection(host, parts.port, context=tls)
+        http.client.HTTPSConnection(host, given, context=tls)
         if tls
-        else http.client.HTTPConnection(host, parts.port)
+        else http.client.HTTPConnection(host, given)
     )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         try:
             connection.sock = _connect(host, connection.port, tls)
-        except OSError as err:
+        except (OSError, UnicodeError) as err:  # a label of a name may be no label
             raise RefusedError(f"{host} was not reached: {err}") from err
         try:
-            connection.request(
-                "POST", path, body, {"User-Agent": "Trellis", "Connection": "close", **headers}
-            )
+            try:
+                connection.request(
+                    "POST", path, body, {"User-Agent": "Trellis", "Connection": "close", **headers}
+                )
+            except (ValueError, http.client.InvalidURL) as err:
+                # Nothing has left: http.client takes no such character in a path or a header. What
+                # it says would quote the path or the token.
+                raise RefusedError(f"{host} cannot be asked so: {type(err).__name__}") from None
             response = connection.getresponse()
             said = response.read(_MOST_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as err:

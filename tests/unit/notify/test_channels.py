@@ -22,7 +22,8 @@ from notify.channels.slack_webhook import SlackWebhook
 from notify.channels.teams import Teams
 from notify.channels.webhook import Webhook
 from notify.deliver import DeliveryError, RefusedError, UncertainError
-from tests.unit.notify.bureau import Bureau
+from notify.route import Channel
+from tests.unit.notify.bureau import Bureau, Recorder
 from tests.unit.notify.chat_server import ChatServer, running
 from tests.unit.notify.runs import failed_run
 from tests.unit.notify.samples import sample
@@ -342,6 +343,35 @@ def test_what_a_post_ended_in_is_named_after_what_is_known(
 def test_nobody_listening_is_a_refusal() -> None:
     with pytest.raises(RefusedError, match="was not reached"):
         post("http://127.0.0.1:9/hook", b"{}", {})
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("http://127.0.0.1:PORT/secret", {}),
+        ("http://[127.0.0.1]/secret", {}),
+        ("http://127.0.0.1:{port}/secret/…", {}),
+        ("http://127.0.0.1:{port}/secret here", {}),
+        ("http://127.0.0.1:{port}/", {"Authorization": "Bearer secret…"}),
+        ("http://127.0.0.1:{port}/", {"Authorization": "Bearer secret\n"}),
+        ("http://a..b/secret", {}),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_without_quoting_it(
+    url: str, headers: dict[str, str]
+) -> None:
+    with running(ChatServer()) as server, pytest.raises(RefusedError) as refused:
+        post(url.replace("{port}", server.url.rpartition(":")[2]), b"{}", headers)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__suppress_context__ or "secret" not in str(refused.value.__cause__)
+
+
+def test_a_channel_that_is_set_up_wrongly_keeps_no_other_from_its_message() -> None:
+    pager = Recorder(Channel.PAGERDUTY, knows_repeats=True)
+    bureau = Bureau(senders=[Recorder(), Teams("https://example.com:PORT/x", post), pager])
+    with pytest.raises(DeliveryError):
+        bureau.tell(sample("alarm-on"))
+    assert [len(one.sent) for one in (bureau.senders[0], pager)] == [1, 1]
 
 
 def test_a_retry_after_may_be_a_date() -> None:

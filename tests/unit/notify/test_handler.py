@@ -271,6 +271,7 @@ def test_the_chat_channels_come_from_the_secret(
     ("secret", "complaint"),
     [
         ({"slack": {"webhook_url": "http://example.com/hook"}}, "slack.webhook_url"),
+        ({"teams": {"webhook_url": "https://[TENANT].example.com/hook"}}, "teams.webhook_url"),
         ({"mattermost": {}}, "mattermost"),
         ("no JSON", "JSON object"),
         (None, "let this function read it"),
