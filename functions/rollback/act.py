@@ -155,9 +155,7 @@ def _go_back(
     if good is None:
         raise GaveUpError("the version that an earlier watch went back to is no longer known")
     frozen = freeze(script, desk, deployment, reason)
-    way = script.do(
-        "choose the way", _Way, lambda: _choose(desk, case, facts, decision, good, begun)
-    )
+    way = script.do("choose the way", _Way, lambda: _choose(desk, case, decision, good, begun))
     route = RollbackRoute(way.act.route)
     if way.is_overtaken:
         script.do("forget the way", str, lambda: forget(desk, deployment))
@@ -189,6 +187,7 @@ def _go_back(
         refusal = started.reason if started.step is _Step.REFUSED else case.stage_refusal
         again = replace(case, is_told=True, stage_refusal=refusal)
         return Went(outcome="again", reason=started.reason, again=again)
+    script.do("count the rollback", str, lambda: _count(desk, case, facts, way))
     if bad_since is not None and way.is_new:
         script.act(
             "measure the start",
@@ -291,7 +290,6 @@ def _leave_helm(desk: Desk, environment: str, me: str) -> str:
 def _choose(
     desk: Desk,
     case: Case,
-    facts: Facts,
     decision: Decision | None,
     good: Good,
     begun: Standing | None,
@@ -318,16 +316,21 @@ def _choose(
         at=now,
     )
     standing = desk.ledger.begin_act(wanted)
+    return _Way(act=standing, label=label, is_new=standing.at == now, is_overtaken=is_overtaken)
+
+
+def _count(desk: Desk, case: Case, facts: Facts, way: _Way) -> str:
+    """Only what was begun counts, against the cap and against the revision."""
     desk.ledger.count_rollback(
         PastRollback(
-            environment=environment,
+            environment=case.deployment.environment,
             watch_id=case.deployment.action_execution_id,
-            at=standing.at,
+            at=way.act.at,
             bad_revision=facts.revision,
-            good_revision=good.revision,
+            good_revision=way.act.revision,
         )
     )
-    return _Way(act=standing, label=label, is_new=standing.at == now, is_overtaken=is_overtaken)
+    return "counted"
 
 
 def _register(desk: Desk, environment: str, good: Good) -> str:

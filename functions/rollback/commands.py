@@ -13,7 +13,7 @@ from functools import partial
 from rollback import freeze, tell
 from rollback.act import go_back
 from rollback.desk import Desk
-from rollback.facts import ActionRun, Baseline, Cause, Deployment, Facts
+from rollback.facts import BY_HAND, ActionRun, Baseline, Cause, Deployment, Facts
 from rollback.gather import Case, read_baseline, read_facts
 from rollback.order import BadOrderError, Command, CommandName
 from rollback.policy import Action, Decision, decide
@@ -146,15 +146,38 @@ def _newest(desk: Desk, settings: EnvironmentSettings) -> ActionRun | None:
 class _Found:
     deployment: Deployment | None
     at: datetime
+    newest: str | None = None
+    """Its own action execution; None where another run has entered the stage since."""
 
 
-def _roll_back(script: Script, desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
+def _roll_back(
+    script: Script,
+    desk: Desk,
+    settings: EnvironmentSettings,
+    command: Command,
+    held: str | None = None,
+) -> Done:
+    """Go back from whatever is newest; with `held` from that deployment alone."""
     found = script.do("newest deployment", _Found, lambda: _look_up(desk, settings, script.id))
     if found.deployment is None:
         return Done(
             outcome="refused",
             reason=f"nothing was ever deployed to {settings.environment} by this pipeline",
         )
+    deployment = found.deployment
+    if held is not None and found.newest != held:
+        reason = (
+            f"what was held is no longer the newest deployment of {settings.environment}; "
+            "roll-back goes back from the one that is"
+        )
+        script.do(
+            "tell that it is refused",
+            str,
+            lambda: desk.bus.publish(
+                tell.rollback_event(deployment, settings, RollbackState.REFUSED, reason, desk.now())
+            ),
+        )
+        return Done(outcome="refused", reason=reason)
     baseline = script.do(
         "baseline", Baseline, lambda: _baseline_by_hand(desk, found.deployment, settings)
     )
@@ -204,8 +227,13 @@ def _look_up(desk: Desk, settings: EnvironmentSettings, me: str) -> _Found:
     run = _newest(desk, settings)
     if run is None:
         return _Found(deployment=None, at=desk.now())
-    own = f"by-hand-{me.rsplit('/', 1)[-1]}"
-    return _Found(deployment=replace(run.deployment, action_execution_id=own), at=desk.now())
+    is_followed = desk.pipeline.stage(settings.stage).taken_by_another(run.deployment) is not None
+    own = f"{BY_HAND}{me.rsplit('/', 1)[-1]}"
+    return _Found(
+        deployment=replace(run.deployment, action_execution_id=own),
+        at=desk.now(),
+        newest=None if is_followed else run.deployment.action_execution_id,
+    )
 
 
 def _baseline_by_hand(
@@ -244,8 +272,9 @@ def _release(script: Script, desk: Desk, settings: EnvironmentSettings, command:
     held = script.do("hold", _Held, lambda: _held(desk, settings.environment))
     if held.reason is None:
         return Done(outcome="refused", reason=f"no release of {settings.environment} is held")
+    why = command.reason or "the hold was released"
     done = _roll_back(
-        script, desk, settings, replace(command, reason=command.reason or "the hold was released")
+        script, desk, settings, replace(command, reason=why), held.action_execution_id
     )
     if done.outcome == "rolled back":
         script.do("forget the hold", str, lambda: _forget_hold(desk, settings.environment))
@@ -255,11 +284,14 @@ def _release(script: Script, desk: Desk, settings: EnvironmentSettings, command:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
     reason: str | None
+    action_execution_id: str | None = None
 
 
 def _held(desk: Desk, environment: str) -> _Held:
     hold = desk.ledger.hold(environment)
-    return _Held(reason=hold.reason if hold else None)
+    if hold is None:
+        return _Held(reason=None)
+    return _Held(reason=hold.reason, action_execution_id=hold.action_execution_id)
 
 
 def _forget_hold(desk: Desk, environment: str) -> str:

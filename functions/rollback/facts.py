@@ -48,6 +48,9 @@ class Health(StrEnum):
         return _BADNESS.get(self)
 
 
+BY_HAND = "by-hand-"
+"""How the id begins under which a command acts, where a watch has an action execution's."""
+
 _DEFAULT_SUMMARY = "Amazon S3 version id:"
 
 
@@ -288,6 +291,7 @@ class PastRollback:
 
     at: datetime
     bad_revision: str | None
+    is_by_hand: bool = False
 
 
 class Consent(StrEnum):

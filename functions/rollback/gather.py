@@ -11,6 +11,7 @@ from rollback import bake
 from rollback.beanstalk import has_update_begun
 from rollback.desk import Desk
 from rollback.facts import (
+    BY_HAND,
     ActionRun,
     ActionState,
     Baseline,
@@ -98,6 +99,11 @@ def read_facts(desk: Desk, case: Case) -> Facts:
     look = desk.beanstalk.look(deployment.environment, now)
     incidents = desk.beanstalk.incidents(deployment.environment, deployment.started)
     label = case.label or (label_of(desk, own, look) if own else None)
+    good = read_good(desk, case, stage)
+    revision, summary = run.revision, run.summary
+    if case.cause is Cause.BY_HAND:
+        revision, label = _what_runs(desk, case, run, label, look, good)
+        summary = run.summary if revision == run.revision else None
     has_ended = own is not None and own.state is not ActionState.IN_PROGRESS
     frozen = desk.ledger.frozen(deployment.pipeline, deployment.stage)
     return Facts(
@@ -105,8 +111,8 @@ def read_facts(desk: Desk, case: Case) -> Facts:
         cause=case.cause,
         why=case.why,
         look=look,
-        revision=run.revision,
-        summary=run.summary,
+        revision=revision,
+        summary=summary,
         version_label=label,
         old_labels=case.baseline.labels - {label},
         has_update_begun=has_update_begun(incidents),
@@ -119,10 +125,14 @@ def read_facts(desk: Desk, case: Case) -> Facts:
         is_cancelled=run.is_cancelled,
         is_rollback=run.is_rollback,
         unsafe=marked_unsafe(run),
-        good=read_good(desk, case, stage),
+        good=good,
         quarantined=frozenset(desk.ledger.quarantined(deployment.environment)),
         rollbacks=tuple(
-            PastRollback(at=past.at, bad_revision=past.bad_revision)
+            PastRollback(
+                at=past.at,
+                bad_revision=past.bad_revision,
+                is_by_hand=past.watch_id.startswith(BY_HAND),
+            )
             for past in desk.ledger.rollbacks(deployment.environment, _ALWAYS)
             if past.watch_id != deployment.action_execution_id
         ),
@@ -152,6 +162,19 @@ def _own(desk: Desk, case: Case) -> ActionRun | None:
         ),
         None,
     )
+
+
+def _what_runs(
+    desk: Desk, case: Case, run: Run, label: str | None, look: Look, good: Good | None
+) -> tuple[str | None, str | None]:
+    """The revision and the label that a person wants gone: what the pipeline deployed last, unless
+    something else has been deployed over it."""
+    running = [look.version_label, *(one.version_label for one in look.instances)]
+    way_back = good.labels if good else frozenset()
+    other = next((one for one in running if one and one not in way_back), None)
+    if label is None or label in running or other is None:
+        return run.revision, label
+    return desk.ledger.revisions(case.deployment.environment).get(other), other
 
 
 def _by_hand(
@@ -205,7 +228,6 @@ def read_good(desk: Desk, case: Case, stage: StageState) -> Good | None:
         for label, revision in desk.ledger.revisions(deployment.environment).items()
         if revision == known.revision
     )
-    version = desk.beanstalk.version(known.version_label)
     target, problem = (known.execution_id, None)
     if not stage.has_approval:
         target, problem = _stage_target(desk, case, stage, known)
@@ -216,11 +238,7 @@ def read_good(desk: Desk, case: Case, stage: StageState) -> Good | None:
         since=known.since,
         summary=known.summary,
         labels=labels | {known.version_label},
-        is_registered=(
-            version is not None
-            and version.status != "Failed"
-            and desk.bundles.is_there(version.bucket, version.key)
-        ),
+        is_registered=_is_registered(desk, known.version_label),
         is_copied=desk.bundles.is_there(known.bundle_bucket, known.bundle_key),
         stage_problem=problem,
     )
@@ -248,19 +266,35 @@ def good_of(desk: Desk, environment: str, act: Act, known: Good | None) -> Good:
 def _named(
     desk: Desk, deployment: Deployment, wanted: str, known: KnownGood | None
 ) -> KnownGood | None:
-    """The version that a person named, by its revision or its label."""
-    if known is not None and wanted in (known.revision, known.version_label):
+    """The version that a person named, by its revision or its label.
+
+    Each deployment of a revision has a label of its own, and the oldest expire: the newest that
+    can be deployed is taken, and first the one that was named.
+    """
+    revisions = desk.ledger.revisions(deployment.environment)
+    revision = revisions.get(wanted, wanted)
+    if known is not None and (known.revision == revision or known.version_label == wanted):
         return known
-    for label, revision in desk.ledger.revisions(deployment.environment).items():
-        if wanted in (label, revision):
-            return KnownGood(
-                environment=deployment.environment,
-                revision=revision,
-                version_label=label,
-                execution_id="",
-                since=_ALWAYS,
-            )
-    return None
+    labels = [label for label, one in revisions.items() if one == revision]
+    if not labels:
+        return None
+    labels.sort(key=lambda label: label != wanted)
+    return KnownGood(
+        environment=deployment.environment,
+        revision=revision,
+        version_label=next((one for one in labels if _is_registered(desk, one)), labels[0]),
+        execution_id="",
+        since=_ALWAYS,
+    )
+
+
+def _is_registered(desk: Desk, label: str) -> bool:
+    version = desk.beanstalk.version(label)
+    return (
+        version is not None
+        and version.status != "Failed"
+        and desk.bundles.is_there(version.bucket, version.key)
+    )
 
 
 def _stage_target(

@@ -142,7 +142,11 @@ def rolled_back_before(
 
 def cap_is_reached(facts: Facts, settings: EnvironmentSettings, now: datetime) -> Decision | None:
     """A window has a most that may happen by itself."""
-    begun = sum(1 for past in facts.rollbacks if now - past.at <= settings.cap_window)
+    begun = sum(
+        1
+        for past in facts.rollbacks
+        if not past.is_by_hand and now - past.at <= settings.cap_window
+    )
     if begun < settings.cap:
         return None
     hours = settings.cap_window.total_seconds() / 3600
@@ -216,7 +220,7 @@ def known_good_is_everywhere(
         return _escalate(
             f"every instance of {facts.name} already runs the known-good {good.name}: {_why(facts)}"
         )
-    if good.revision == facts.revision:
+    if facts.cause is not Cause.BY_HAND and good.revision == facts.revision:
         return _escalate(
             f"the known-good version of {facts.name} is this very {good.name}: {_why(facts)}"
         )

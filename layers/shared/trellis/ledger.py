@@ -438,11 +438,13 @@ class Ledger:
         )
 
     def revisions(self, environment: str) -> dict[str, str]:
-        """The revisions of an environment's version labels, as far as they were seen."""
-        return {
-            _text(item, "label"): _text(item, "revision")
-            for item in self._query(f"environment#{environment}", "label#")
-        }
+        """The revisions of an environment's version labels that were seen, newest first."""
+        found = sorted(
+            self._query(f"environment#{environment}", "label#"),
+            key=lambda item: _text(item, "at"),
+            reverse=True,
+        )
+        return {_text(item, "label"): _text(item, "revision") for item in found}
 
     def take_helm(self, helm: Helm) -> Helm:
         """Begin to change an environment, and return who is changing it now."""

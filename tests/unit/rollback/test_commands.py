@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rollback.release_world import MOST_ACTIONS, Release, World
-from tests.unit.rollback.test_workflow import good_first
+from tests.unit.rollback.release_world import MOST_ACTIONS, Release, Version, World
+from tests.unit.rollback.test_workflow import SOON, good_first
 
 
 def ordered(world: World, **command: str) -> dict[str, Any]:
@@ -71,6 +71,79 @@ def test_what_a_person_goes_back_to_is_what_the_next_bad_release_goes_back_to(st
     world.release(Release("v3", turns_bad_after=timedelta(seconds=60)), stage)
     world.play()
     assert world.running(stage) == {"v1"}
+
+
+def test_back_over_what_was_deployed_through_the_console() -> None:
+    world = World()
+    good_first(world)
+    world.clock.pass_(timedelta(hours=3))
+    world.force("DeployToProd", Version("x", "x", "artifacts", "x.zip", is_bad=True))
+    world.play()
+    assert world.running() == {"x"}
+    answer = ordered(world, command="roll-back", environment="prod")
+    assert answer["outcome"] == "rolled back"
+    assert world.running() == {"v1"}
+    told = world.last()
+    assert (told["from"].get("revision"), told["from"]["version-label"]) == (None, "x")
+    assert world.ledger.quarantined("bakery-prod-demo") == {}
+
+
+def test_back_again_from_what_an_order_went_back_to() -> None:
+    world = World()
+    good_first(world, "DeployToTest", "v0")
+    for revision in ("v1", "v2"):
+        world.release(Release(revision), "DeployToTest")
+        world.play()
+        world.approval = None
+    for revision in ("v1", "v0"):
+        ordered(world, command="roll-back", environment="test", revision=revision)
+        assert world.running("DeployToTest") == {revision}
+        assert world.last()["to"]["revision"] == revision
+    assert world.last()["from"]["revision"] == "v1"
+    assert set(world.ledger.quarantined("bakery-test-demo")) == {"v1", "v2"}
+
+
+def test_a_named_revision_is_taken_from_a_version_that_is_still_there() -> None:
+    world = World()
+    good_first(world)
+    first = world.environments["DeployToProd"].label
+    for revision in ("v2", "v1", "v3"):
+        world.release(Release(revision))
+        world.play()
+    world.pipeline_version += 1  # only the second route is left
+    del world.versions[first]
+    answer = ordered(world, command="roll-back", environment="prod", version=first)
+    assert answer["outcome"] == "rolled back"
+    assert world.running() == {"v1"}
+
+
+def test_the_release_of_a_hold_touches_nothing_newer() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", "Migrate\n\nRollback-Safe: no", turns_bad_after=SOON))
+    world.play()
+    assert world.states() == ["HELD"]
+    world.release(Release("v3"))  # the fix
+    world.play(timedelta(seconds=60))
+    answer = ordered(world, command="release", environment="prod")
+    assert answer["outcome"] == "refused"
+    assert "no longer the newest" in answer["reason"]
+    assert world.states() == ["HELD", "REFUSED"]
+    assert world.acts == []
+    assert world.running() == {"v3"}
+
+
+def test_what_people_ordered_leaves_the_cap_to_what_happens_by_itself() -> None:
+    world = World()
+    good_first(world)
+    for revision in ("v2", "v3"):
+        world.release(Release(revision))
+        world.play()
+        ordered(world, command="roll-back", environment="prod", revision="v1")
+    world.release(Release("v4", turns_bad_after=SOON))
+    world.play()
+    assert world.states()[-1] == "SUCCEEDED"
+    assert world.running() == {"v1"}
 
 
 def test_back_past_a_stop_a_cap_and_a_mode_but_not_to_what_is_no_way_back() -> None:

@@ -130,6 +130,8 @@ def test_who_is_overtaken_before_the_act_opens_what_it_had_closed(
     assert world.ledger.frozen("bakery-pipeline-demo", "DeployToProd") is None
     reasons = [one["reason"] for one in world.published if one.get("state") == "ENDED"]
     assert any("is open again" in reason for reason in reasons)
+    # What was not begun counts neither against v2 nor against the cap.
+    assert world.ledger.rollbacks("bakery-prod-demo", newer[0].started - timedelta(days=1)) == []
 
 
 def test_a_person_who_stops_the_run_of_a_busy_pipeline_finds_the_stage_open(
