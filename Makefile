@@ -79,9 +79,13 @@ sandbox: setup ## Keep an empty local cloud running, and print how to use it
 	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
 
 # ---------------------------------------------------------------- ask rollback
-.PHONY: plan
+.PHONY: plan order
 plan: $(if $(STACK),$(DEV)/.ready,setup) ## What rollback would do now: STACK=name REGION=us-east-1; without a stack, in a sandbox
 	@$(DEV)/bin/python -m operations.plan $(if $(STACK),--stack "$(STACK)") $(if $(REGION),--region "$(REGION)")
+
+# The order is read from the environment, where make puts it: its quotes are not the shell's.
+order: $(DEV)/.ready ## Give rollback an order: STACK=name REGION=us-east-1 ORDER='{"command": "freeze", "stage": "DeployToProd"}'
+	@$(DEV)/bin/python -m operations.order --stack "$(STACK)" $(if $(REGION),--region "$(REGION)") "$${ORDER:-}"
 
 # ---------------------------------------------------------------- audit it
 .PHONY: audit audit-policy

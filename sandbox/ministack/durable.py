@@ -35,9 +35,13 @@ logger = logging.getLogger(__name__)
 Bury = Callable[[Scope, Mapping[str, Any], str, Any, Mapping[str, Mapping[str, str]]], None]
 """Sends an event of a function (its configuration) to that queue or topic, with attributes."""
 
-LONGEST_SYNCHRONOUS = 900.0
+LONGEST_SYNCHRONOUS = 900
 """Seconds that a caller may wait for an execution's end
 (https://docs.aws.amazon.com/lambda/latest/dg/durable-invoking.html)."""
+TOO_LONG_TO_WAIT = (
+    "You cannot synchronously invoke a durable function "
+    "with an executionTimeout greater than 15 minutes."
+)
 NOT_QUALIFIED = "You cannot invoke a durable function using an unqualified ARN."
 
 _METRICS = {
@@ -157,6 +161,11 @@ class Durable:
         record, config = lambda_svc._effective_func_record_for_qualifier(function, qualifier)
         if record is None:
             return lambda_svc._function_qualifier_not_found(name, qualifier)
+        longest = config["DurableConfig"].get("ExecutionTimeout", 0)
+        if kind != "Event" and longest > LONGEST_SYNCHRONOUS:
+            return responses.error_response_json(
+                "InvalidParameterValueException", TOO_LONG_TO_WAIT, 400
+            )
         arn = lambda_svc._func_arn(name)
         version = str(config.get("Version") or "$LATEST")
         try:
@@ -180,13 +189,10 @@ class Durable:
         if kind == "Event":
             return 202, answered, b""
         end = self._ends[started]
-        await concurrency.run_reentrant(end.wait, LONGEST_SYNCHRONOUS)
+        await concurrency.run_reentrant(end.wait)
         if execution["Status"] == "SUCCEEDED":
             return 200, answered, (execution["Result"] or "null").encode()
-        told = execution["Error"] or {
-            "ErrorType": "Sandbox.Timedout",
-            "ErrorMessage": "The execution goes on; nobody can wait longer for it",
-        }
+        told = execution["Error"] or {}
         body = {"errorType": told.get("ErrorType"), "errorMessage": told.get("ErrorMessage")}
         answered["X-Amz-Function-Error"] = "Unhandled"
         return 200, answered, json.dumps(body).encode()

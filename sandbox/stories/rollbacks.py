@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from operations.order import OrderError, answer_of, begin
 from sandbox.stories.world import Mark, StoryError, World
 
 STAGES = {"Dev": "DeployToDev", "Test": "DeployToTest", "Prod": "DeployToProd"}
@@ -85,17 +86,14 @@ def stop(world: World, run: str, words: str = "the story is over") -> None:
 
 
 def order(world: World, **command: str) -> dict[str, Any]:
-    """Give the function a command by hand, as the AWS CLI does, and wait for its answer."""
+    """Give the function a command by hand, as `make order` does, and wait for its answer."""
     words = " ".join(str(value) for value in command.values())
     world.audience.happened("you", Mark.DONE, f"order: {words}")
-    answer = world.client("lambda").invoke(
-        FunctionName=world.outputs["RollbackFunctionAliasArn"],
-        Payload=json.dumps(command).encode(),
-    )
-    payload: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise StoryError(f"the order {words!r} failed: {payload}")
-    return payload
+    client = world.client("lambda")
+    try:
+        return answer_of(client, begin(client, world.outputs["RollbackFunctionAliasArn"], command))
+    except OrderError as err:
+        raise StoryError(f"the order {words!r} was not carried out: {err}") from err
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from operations.order import answer_of, begin
 from sandbox import running
 from sandbox.running import PROJECT, Sandbox
 
@@ -35,11 +35,9 @@ def target(folder: Path) -> Iterator[Sandbox]:
 def modes(target: Sandbox) -> dict[str, str]:
     """The mode of every environment, as the function behind the alias reads it."""
     outputs = target.outputs(running.stack_name(f"sandbox-{REGION}"), REGION)
-    answer = target.client("lambda", REGION).invoke(
-        FunctionName=outputs["RollbackFunctionAliasArn"], Payload=b'{"command": "plan"}'
-    )
-    plans: list[dict[str, Any]] = json.loads(answer["Payload"].read())["plans"]
-    return {one["stage"]: one["mode"] for one in plans}
+    client = target.client("lambda", REGION)
+    execution = begin(client, outputs["RollbackFunctionAliasArn"], {"command": "plan"})
+    return {one["stage"]: one["mode"] for one in answer_of(client, execution)["plans"]}
 
 
 def alias(target: Sandbox) -> dict[str, Any]:

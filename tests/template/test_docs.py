@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from operations.tables import README, with_tables
 from operations.template import ROOT, load
 from rollback.facts import Run
 from rollback.gather import marked_unsafe
+from rollback.order import Command, CommandName, read
 from tests.template.faults import properties, turns_red_when
 from tests.template.rendered import Template
 
@@ -145,6 +147,20 @@ def test_the_upload_takes_any_subject_of_a_commit_and_keeps_what_marks_it(
         Run(execution_id="1", status="Succeeded", started=datetime.now(UTC), summary=told)
     )
     assert re.fullmatch(r"[0-9a-f]{7,} Revert-Knead-longer-br-tchen-2", summary(subject, "Why."))
+
+
+def test_the_documented_orders_are_those_that_rollback_understands() -> None:
+    text = (DOCS / "rollback.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:aws lambda invoke|make order) .+$", text, re.MULTILINE)
+    given = set()
+    for line in lines:
+        [order] = re.findall(r"(?:--payload |ORDER=)'(.+?)'", line)
+        understood = read(json.loads(order), datetime.now(UTC), timedelta(hours=1))
+        assert isinstance(understood, Command)
+        given.add(understood.name)
+        # AWS refuses to answer in the call.
+        assert line.startswith("make") or "--invocation-type Event" in line
+    assert given == set(CommandName)
 
 
 def test_every_resource_type_that_cannot_be_tagged_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from operations.order import OrderError, answer_of, begin
 from tests.sandbox.behaviours.conftest import Local, allow, eventually, let_in, policy
 
 pytestmark = pytest.mark.sandbox
@@ -162,6 +164,24 @@ def test_a_synchronous_caller_waits_for_the_end(local: Local) -> None:
     assert json.loads(answer["Payload"].read())["errorMessage"] == "it is broken"
 
 
+def test_nobody_waits_for_an_execution_that_may_outlast_the_longest_answer(local: Local) -> None:
+    function, client = durable(local, timeout=901), local.client("lambda")
+    with pytest.raises(ClientError) as caught:
+        client.invoke(FunctionName=f"{function}:live", Payload=b'{"name": "b"}')
+    error = caught.value.response["Error"]
+    assert error["Code"] == "InvalidParameterValueException"
+    assert error["Message"] == (
+        "You cannot synchronously invoke a durable function "
+        "with an executionTimeout greater than 15 minutes."
+    )
+    listed = client.list_durable_executions_by_function(FunctionName="roll")
+    assert listed["DurableExecutions"] == []
+    assert ended(local, started(local, function, {"name": "b"}))["Result"] == '"b one!"'
+    shorter = durable(local, "short", timeout=900)
+    answer = client.invoke(FunctionName=f"{shorter}:live", Payload=b'{"name": "b"}')
+    assert json.loads(answer["Payload"].read()) == "b one!"
+
+
 def test_only_a_version_or_an_alias_is_invoked(local: Local) -> None:
     function = durable(local)
     with pytest.raises(ClientError, match="unqualified"):
@@ -213,6 +233,24 @@ def test_who_may_answer_is_judged_on_the_execution(local: Local) -> None:
     person = local.client("lambda", **local.user("person", allow(action, f"{function}:*")))
     person.send_durable_execution_callback_success(CallbackId=identifier)
     assert ended(local, execution)["Status"] == "SUCCEEDED"
+
+
+def test_the_documented_policy_lets_a_person_order_and_read_the_answer(local: Local) -> None:
+    function = durable(local, timeout=1_209_600)
+    page = (Path(__file__).parents[3] / "docs/rollback.md").read_text(encoding="utf-8")
+    [written] = re.findall(r"```json\n(.+?)```", page, re.DOTALL)
+    written = written.replace("REGION", local.region).replace("ACCOUNT", local.account)
+    granted = json.loads(written.replace("PROJECT-rollback-SUFFIX", "roll"))["Statement"]
+    person = local.client("lambda", **local.user("person", *granted))
+    said: Any = answer_of(person, begin(person, f"{function}:live", {"name": "b"}))
+    assert said == "b one!"
+    with pytest.raises(OrderError, match="FAILED: it is broken"):
+        answer_of(person, begin(person, f"{function}:live", {"name": "b", "fail": True}))
+    execution = begin(person, f"{function}:live", {"name": "b", "wait": 3})
+    with pytest.raises(OrderError, match="goes on after 0 minutes"):
+        answer_of(person, execution, longest=0)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        begin(person, f"{function}:1", {"name": "b"})
 
 
 def test_a_role_without_the_sdks_actions_ends_the_execution(local: Local) -> None:
