@@ -9,6 +9,8 @@ JSON under `/_sandbox/` on the sandbox's own port; to this machine only, and not
     PUT    /_sandbox/refusals                            {"target": ARN, "code", "times"}
     PUT    /_sandbox/REGION/quotas                       {"builds": number}, CodeBuild's at once
     DELETE /_sandbox/REGION/quotas
+    PUT    /_sandbox/held-rollbacks                      a disabled transition holds rollbacks too
+    DELETE /_sandbox/held-rollbacks
     GET    /_sandbox/inbox                               every e-mail, oldest first
     GET    /_sandbox/mail/confirm?TopicArn=&Token=       the link of a confirmation e-mail
     GET    /_sandbox/mail/unsubscribe?SubscriptionArn=   the link below a notification
@@ -97,9 +99,11 @@ class Control:
         mailbox: Mailbox,
         environments: Callable[[str], Environments] | None,
         limit_builds: Callable[[str, int | None], None],
+        hold_rollbacks: Callable[[bool], None],
     ) -> None:
         self._faults, self._refuse, self._mailbox = faults, refuse, mailbox
         self._environments, self._limit_builds = environments, limit_builds
+        self._hold_rollbacks = hold_rollbacks
 
     def around(self, application: Application) -> Application:
         """An application that answers the control API itself and hands on everything else."""
@@ -166,6 +170,9 @@ class Control:
                 return given
             case ("DELETE", region, "quotas"):
                 self._limit_builds(region, None)
+                return {}
+            case ("PUT" | "DELETE", "held-rollbacks"):
+                self._hold_rollbacks(method == "PUT")
                 return {}
             case ("GET", "inbox"):
                 return {"mails": self._mailbox.mails()}

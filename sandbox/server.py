@@ -180,6 +180,7 @@ def assemble(
         tagged={"codepipeline": pipelines, "codebuild": codebuild, "elasticbeanstalk": beanstalk},
         environments=lambda region: Administration(beanstalk, Scope(settings.account, region)),
         limit_builds=codebuild.set_quota,
+        hold_rollbacks=pipelines.hold_rollbacks,
     )
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)

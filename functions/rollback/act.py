@@ -31,6 +31,8 @@ _TRUTH_LOOKS = 8
 """Looks for the trace of an act that nobody can vouch for, before it is taken for not done."""
 _TRUTH_PAUSE = timedelta(seconds=4)
 _ROLLBACK_LIMIT = timedelta(hours=2)
+_HELD_AFTER = timedelta(minutes=2)
+"""A rollback that has not entered the closed stage by then waits for it to be opened."""
 _PROOF_LIMIT = timedelta(minutes=15)
 _BEFORE_AGAIN = timedelta(seconds=10)
 _CLOCKS_DIFFER = timedelta(seconds=2)
@@ -81,6 +83,10 @@ class _Arrival:
     """The way until the environment can be looked at again."""
 
     began: datetime
+    is_held: bool = False
+    """Its run waits before the closed stage."""
+    is_in: bool = False
+    """Its run has begun to deploy."""
     is_over: bool = False
     problem: str | None = None
     at: datetime | None = None
@@ -438,6 +444,12 @@ def _is_a_strangers(desk: Desk, environment: str, act: Act) -> bool:
 def _arrive(
     script: Script, desk: Desk, case: Case, way: _Way, execution_id: str | None, good: Good
 ) -> _Arrival:
+    """Wait for the rollback's end; where its own freeze holds it, let it in and close again.
+
+    AWS does not say whether a disabled inbound transition holds a rollback too.
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html
+    """
+    stage, is_let_in = case.deployment.stage, False
     arrival = script.do("begin", _Arrival, lambda: _Arrival(began=desk.now()))
     for number in range(1, 2000):
         arrival = script.do(
@@ -445,6 +457,14 @@ def _arrive(
             _Arrival,
             partial(_arrived, desk, case, way, execution_id, good, arrival, script.id),
         )
+        if arrival.is_held:
+            is_let_in = unfreeze(script, desk, stage)
+            if not is_let_in:
+                problem = f"it waits before {stage}, which a person has closed"
+                return replace(arrival, is_over=True, problem=problem)
+        if is_let_in and (arrival.is_in or arrival.is_over):
+            freeze(script, desk, case.deployment, case.why)
+            is_let_in = False
         if arrival.is_over:
             return arrival
         script.wait(f"pause {number}", timedelta(seconds=min(15, 1 + number // 5)))
@@ -469,9 +489,11 @@ def _arrived(
         if deploy is None:
             status = desk.pipeline.run(execution_id).status
             if status in ("InProgress", "Succeeded"):
-                return before
+                may_be_held = now - before.began >= _HELD_AFTER
+                return replace(before, is_held=may_be_held and _is_held(desk, case, execution_id))
             return replace(before, is_over=True, problem=f"the rollback's run is {status}", at=now)
         _adopt(desk, deploy.deployment.action_execution_id, environment, me)
+        before = replace(before, is_held=False, is_in=True)
         if deploy.state is ActionState.IN_PROGRESS:
             return before
         if deploy.state is not ActionState.SUCCEEDED:
@@ -490,6 +512,11 @@ def _arrived(
     elif not desk.beanstalk.update_begun(environment, way.act.at - _CLOCKS_DIFFER):
         return before
     return replace(before, is_over=True, at=now)
+
+
+def _is_held(desk: Desk, case: Case, execution_id: str) -> bool:
+    stage = desk.pipeline.stage(case.deployment.stage, case.deployment.action)
+    return stage.execution_id != execution_id and not stage.transition.is_enabled
 
 
 def _adopt(desk: Desk, action_execution_id: str, environment: str, me: str) -> None:

@@ -42,6 +42,7 @@ class Behaviours:
         pipelines: PipelineStarter | None = None,
         environments: Callable[[str], Environments] | None = None,
         limit_builds: Callable[[str, int | None], None],
+        hold_rollbacks: Callable[[bool], None],
         tagged: Mapping[str, TaggedService] | None = None,
     ) -> None:
         self.timers = Timers()
@@ -51,7 +52,12 @@ class Behaviours:
         self.monitoring = Monitoring(cloud, self.timers)
         self.keys = Keys(cloud)
         self.control = Control(
-            self.events.faults, self.events.refuse, self.mail, environments, limit_builds
+            self.events.faults,
+            self.events.refuse,
+            self.mail,
+            environments,
+            limit_builds,
+            hold_rollbacks,
         )
         self.tagging = Tagging(cloud, self.timers, tagged or {})
         self.functions = Functions(cloud, self.timers, state, interpreters)

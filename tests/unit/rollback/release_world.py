@@ -165,6 +165,8 @@ class World:
         self.transitions: dict[str, dict[str, Any]] = {}
         self.approval: dict[str, Any] | None = None
         self.inbound: dict[str, list[str]] = {}
+        self.holds_rollbacks = False
+        """A closed stage holds a rollback as it holds any other execution."""
         self.alarms: dict[str, datetime] = {}
         self.published: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
@@ -221,6 +223,12 @@ class World:
         self._event(action, "STARTED")
         self._update(self.environments[stage], label)
         return action
+
+    def _enter_again(self, execution: Execution, stage: str, done: Action) -> None:
+        """A rollback deploys what an action has deployed before."""
+        before = self.versions[done.label or ""]
+        release = Release(before.revision, fails=before.fails, is_bad=before.is_bad)
+        self._deploy(execution, stage, release, done.artifact)
 
     def retry(self, action: Action) -> Action:
         """RetryStageExecution: the execution's id stays, the action execution's is new."""
@@ -729,9 +737,10 @@ def _rollback_stage(
     )
     world.executions[execution.id] = execution
     world.acts.append(("RollbackStage", stageName, target.id))
-    before = world.versions[done[-1].label or ""]
-    release = Release(target.revision, fails=before.fails, is_bad=before.is_bad)
-    world._deploy(execution, stageName, release, done[-1].artifact)
+    if world.holds_rollbacks and not world.transitions.get(stageName, {}).get("enabled", True):
+        world.inbound.setdefault(stageName, []).append(execution.id)
+    else:
+        world._enter_again(execution, stageName, done[-1])
     return {"pipelineExecutionId": execution.id}
 
 
@@ -753,6 +762,10 @@ def _disable(
 
 def _enable(world: World, stageName: str, **_: Any) -> Any:  # noqa: N803
     world.transitions[stageName] = {"enabled": True, "lastChangedAt": world.clock.now()}
+    for one in world.inbound.pop(stageName, []):
+        if (execution := world.executions.get(one)) and execution.kind == "ROLLBACK":
+            done = [a for a in world.actions if a.execution == execution.target]
+            world._enter_again(execution, stageName, done[-1])
     return {}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -312,3 +312,35 @@ def test_a_stage_that_still_runs_after_its_action_failed_is_given_a_moment(
     world.play()
     assert world.running() == {"v1"}
     assert [act[0] for act in world.acts] == [route]
+
+
+def test_a_rollback_that_its_own_freeze_holds_is_let_in_and_nothing_after_it() -> None:
+    """AWS does not say whether a closed stage holds a rollback."""
+    world = World()
+    good_first(world)
+    world.holds_rollbacks = True
+    world.release(Release("v2", turns_bad_after=SOON))
+    began = world.clock.now()
+    world.play(timedelta(minutes=6))
+    assert world.running() == {"v1"}
+    assert world.states() == ["STARTED", "SUCCEEDED"]
+    assert datetime.fromisoformat(world.last()["at"]) - began < timedelta(minutes=5)
+    changes = [call[1] for call in world.calls if call[1].endswith("_stage_transition")]
+    assert changes == ["disable_stage_transition", "enable_stage_transition"] * 2
+
+
+def test_a_rollback_by_hand_that_waits_before_what_a_person_has_closed_is_told_soon() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play()
+    world.holds_rollbacks = True
+    closed = {"enabled": False, "disabledReason": "mine", "lastChangedAt": world.clock.now()}
+    world.transitions["DeployToProd"] = closed
+    began = world.clock.now()
+    world.invoke({"command": "roll-back", "environment": "prod", "revision": "v1"})
+    world.play()
+    assert world.states() == ["STARTED", "FAILED"]
+    assert "which a person has closed" in world.last()["reason"]
+    assert datetime.fromisoformat(world.last()["at"]) - began < timedelta(minutes=5)
+    assert world.transitions["DeployToProd"] == closed

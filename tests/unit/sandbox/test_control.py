@@ -135,7 +135,12 @@ def ask(
     **headers: str,
 ) -> tuple[int, Any]:
     control = Control(
-        FaultSwitches(), world.refuse, world, lambda region: world, world.limit_builds
+        FaultSwitches(),
+        world.refuse,
+        world,
+        lambda region: world,
+        world.limit_builds,
+        lambda is_held: world.asked.append(("hold", is_held)),
     )
     sent: list[Any] = []
     given = {"host": "127.0.0.1:4566", **headers}
@@ -172,6 +177,8 @@ def test_everything_else_goes_to_the_cloud() -> None:
         ("PUT", "refusals", {"target": "arn", "times": 2}, "refuse"),
         ("PUT", "us-east-1/quotas", {"builds": 1}, "limit"),
         ("DELETE", "us-east-1/quotas", {}, "limit"),
+        ("PUT", "held-rollbacks", {}, "hold"),
+        ("DELETE", "held-rollbacks", {}, "hold"),
     ],
 )
 def test_what_is_asked_is_done(method: str, path: str, body: Any, asked: str) -> None:

@@ -101,6 +101,21 @@ def test_a_closed_transition_does_not_hold_a_rollback(world: World) -> None:
     world.until(rollback, "Succeeded")
 
 
+def test_a_closed_transition_holds_a_rollback_where_it_is_set_to(world: World) -> None:
+    good = released(world)
+    failed(world)
+    transition = {"pipelineName": "shop", "stageName": "Test", "transitionType": "Inbound"}
+    world.client.disable_stage_transition(**transition, reason="frozen")
+    world.service.hold_rollbacks(True)
+    rollback = roll_back(world, good)
+    state = world.client.get_pipeline_state(name="shop")["stageStates"][-1]
+    assert state["latestExecution"]["pipelineExecutionId"] != rollback
+    assert [one["pipelineExecutionId"] for one in state["inboundExecutions"]] == [rollback]
+    world.client.enable_stage_transition(**transition)
+    world.answer("Test", of=rollback)
+    world.until(rollback, "Succeeded")
+
+
 def test_no_rollback_while_the_stage_runs(world: World) -> None:
     good = released(world)
     running = world.start()
