@@ -151,7 +151,8 @@ def audited(world: World) -> Audited:
             for one in report["resources"]
             for finding in one["findings"]
         ),
-        unread=[
+        unread=[one["what"] for one in report["unread"]]
+        + [
             f"{one['arn']}: {one['reason']}"
             for one in report["resources"]
             if one["verdict"] == "unknown"
