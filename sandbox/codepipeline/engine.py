@@ -637,6 +637,7 @@ class Engine:
             pace=self._pace,
             clock=self._clock,
             watch=_EngineWatch(self, run),
+            position=pipeline.index(run.stage),
         )
 
     def _perform(

@@ -77,6 +77,8 @@ class Work:
     pace: Pace
     clock: Callable[[], datetime]
     watch: Watch
+    position: int = 0
+    """The stage's, from 0."""
     begun: float = field(default_factory=time.monotonic)
 
     @property

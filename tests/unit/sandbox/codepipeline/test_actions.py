@@ -291,7 +291,7 @@ def test_a_failed_deployment_tells_the_environments_errors_newest_first(world: W
         beanstalk.failures
     )
     result = next(d for d in world.actions() if d["actionName"] == "Deploy")["output"]
-    assert result["executionResult"]["externalExecutionId"].startswith("code-pipeline-")
+    assert result["executionResult"]["externalExecutionId"] == "e-shop-prod"
 
 
 def test_an_environment_that_is_not_ready_refuses_the_deployment(world: World) -> None:

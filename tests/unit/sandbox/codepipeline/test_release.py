@@ -167,7 +167,15 @@ def test_a_release_travels_five_stages_with_its_artifacts(
         assert label.endswith(f"-BuildArtifact-{uuid}")
     deployed = details["DeployToProd/Deploy"]
     assert deployed["input"]["resolvedConfiguration"]["EnvironmentName"] == "shop-prod"
-    assert deployed["output"]["executionResult"]["externalExecutionId"] == labels["shop-prod"]
+    named = {
+        stage: details[f"{stage}/Deploy"]["output"]["executionResult"].get("externalExecutionId")
+        for stage in ("DeployToDev", "DeployToTest", "DeployToProd")
+    }
+    assert named == {
+        "DeployToDev": None,
+        "DeployToTest": labels["shop-test"],
+        "DeployToProd": "e-shop-prod",
+    }
     approval = details["DeployToTest/Approval"]
     assert approval["input"]["resolvedConfiguration"]["CustomData"] == "Release v1"
     assert approval["updatedBy"] == "arn:aws:iam::123456789012:root"
