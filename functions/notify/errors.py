@@ -11,3 +11,10 @@ class NotForUsError(TrellisError):
 
 class UnrecognisedError(TrellisError):
     """When nothing here knows what an event means; the text names what it looks like."""
+
+
+class UnreadableError(UnrecognisedError):
+    """When an event of our own does not read: it is kept, and tried again.
+
+    While a stack is updated the function that wrote it may be newer than this one.
+    """

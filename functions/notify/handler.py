@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from notify.config import Config
-from notify.errors import NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnreadableError, UnrecognisedError
 from notify.parcel import Parcel, is_batch, parcels_in
 from notify.recognise import recognise
 from trellis.errors import LedgerError
@@ -69,6 +69,8 @@ def _tell(parcel: Parcel, config: Config, context: Any) -> None:
         logger.info("ignored", reason=str(ignored))
         count("EventsIgnored")
         return
+    except UnreadableError:
+        raise
     except UnrecognisedError as unknown:
         logger.error("unrecognised", reason=str(unknown))
         count("EventsUnrecognised")

@@ -257,6 +257,18 @@ def test_every_function_has_an_alarm_on_its_errors(template: Template) -> None:
     assert alarmed == {f"<{name}>" for name in form.of_type("AWS::Lambda::Function")}
 
 
+@turns_red_when(
+    "the counter of another stack",
+    lambda source: properties(source, "NotifyUnrecognisedAlarm")["Dimensions"].pop(),
+)
+def test_an_event_that_notify_does_not_know_sets_off_an_alarm(template: Template) -> None:
+    alarm = template.resolved().properties("NotifyUnrecognisedAlarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Trellis", "EventsUnrecognised")
+    named = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert named == {"service": "notify", "stack": "the-stack"}
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+
+
 def _watched_of_lambda(form: Resolved) -> set[tuple[str, str]]:
     """Functions, with those of Lambda's metrics of them that an alarm watches."""
     alarms = form.of_type("AWS::CloudWatch::Alarm").values()

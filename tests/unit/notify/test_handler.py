@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from notify import handler, wiring
 from notify.deliver import DeliveryError
+from notify.errors import UnreadableError
 from tests.unit.notify.chat_server import ChatServer, running
 from tests.unit.notify.samples import FOLDER, in_queue, sample
 from trellis.errors import ConfigError
@@ -290,6 +291,27 @@ def test_a_wrong_secret_still_lets_the_mail_out_and_is_complained_about(
     reason = dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
     assert complaint in reason
     assert "example.com" not in reason
+
+
+def test_an_event_of_ours_from_a_newer_version_is_tried_again_and_then_kept(stack: Stack) -> None:
+    newer = sample("rollback-failed", schema_version="2.0")
+    assert len(handle(in_queue(newer))["batchItemFailures"]) == 1
+    assert handle(in_queue(newer, received=5)) == {"batchItemFailures": []}
+    (dead,) = stack.buried()
+    assert "schema version" in dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert json.loads(dead["Body"]) == newer
+    with pytest.raises(UnreadableError):
+        handle(newer)
+
+
+def test_what_nobody_knows_is_counted_and_does_not_come_again(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = {"source": "aws.something", "detail-type": "New", "detail": {}}
+    assert handle(in_queue(unknown)) == {"batchItemFailures": []}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["EventsUnrecognised"] for line in lines] == [[1]]
+    assert stack.buried() == []
 
 
 def test_a_route_to_a_channel_that_is_not_set_up_is_complained_about(

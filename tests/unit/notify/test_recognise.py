@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from notify.compose import compose
-from notify.errors import NotForUsError, UnrecognisedError
+from notify.errors import NotForUsError, UnreadableError, UnrecognisedError
 from notify.happening import (
     AlarmEvent,
     AlarmState,
@@ -412,10 +412,10 @@ def test_reads_an_event_of_ours() -> None:
         ("tagging-audit-in-order", {"counts": 7}, "does not read"),
     ],
 )
-def test_an_event_of_ours_that_does_not_read_is_named_unrecognised(
+def test_an_event_of_ours_that_does_not_read_is_kept(
     name: str, change: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(UnrecognisedError, match=words):
+    with pytest.raises(UnreadableError, match=words):
         recognise(sample(name, **change))
 
 
