@@ -30,11 +30,16 @@ CARD = "card"
 _LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.ACTION)
 _UNSURE = ("fatal_error", "internal_error", "service_unavailable", "request_timeout")
 _NOT_ALLOWED = ("missing_scope", "no_permission", "not_allowed_token_type", "access_denied")
+_NOT_THERE = ("thread_not_found", "message_not_found")
 _LOOK_BACK = 100
 
 
 class NotAllowedError(RefusedError):
     """When the bot lacks a right that it was not given: asking again changes nothing."""
+
+
+class NotThereError(RefusedError):
+    """When what is asked about was deleted: no earlier try stands in its thread."""
 
 
 class SlackBot:
@@ -137,6 +142,8 @@ class SlackBot:
             method, asked["ts"] = "conversations.replies", thread
         try:
             answer = self._call(method, asked, is_form=True)
+        except NotThereError:
+            return None
         except NotAllowedError as err:
             logger.warning("may not look for an earlier message", reason=str(err))
             count("MessagesThatMayRepeat")
@@ -175,4 +182,6 @@ class SlackBot:
         text = f"Slack says {error} to {method}"
         if error in _UNSURE:
             raise UncertainError(text)
+        if error in _NOT_THERE:
+            raise NotThereError(text)
         raise NotAllowedError(text) if error in _NOT_ALLOWED else RefusedError(text)

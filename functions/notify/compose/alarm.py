@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from notify import links
-from notify.compose.parts import in_region, place, shown, tier_of
+from notify.compose.parts import health_key, in_region, place, shown, tier_of
 from notify.happening import AlarmEvent, AlarmState
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity
 from notify.wording import one_line
@@ -40,8 +40,15 @@ def alarm_notice(event: AlarmEvent, *, is_recovery: bool = False) -> Notice:
         failure_reason=reason if is_bad else None,
         tier=tier_of(event.environment or event.name),
         incident=_incident(event),
-        incident_keys=(event.arn or f"alarm {event.name}",),
+        incident_keys=(_incident_key(event),),
     )
+
+
+def _incident_key(event: AlarmEvent) -> str:
+    """An alarm on an environment's health is about what the environment itself tells of too."""
+    if event.metric == "AWS/ElasticBeanstalk EnvironmentHealth" and event.environment:
+        return health_key(event.origin, event.environment)
+    return event.arn or f"alarm {event.name}"
 
 
 def _overdue(event: AlarmEvent, pipeline: str, *, is_recovery: bool) -> Notice:

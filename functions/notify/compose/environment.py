@@ -51,7 +51,7 @@ def _severity(event: EnvironmentEvent, *, is_recovery: bool) -> Severity:
         if event.health in _BAD_HEALTH:
             return _BAD_HEALTH[event.health]
         return Severity.SUCCESS if is_recovery else Severity.PROGRESS
-    told = f"{event.status or ''} {event.message}".lower()
+    told = _without_names(event).lower()
     if "managed" in told:
         return Severity.WARNING if "fail" in told else Severity.INFO
     if "fail" in told or _ISSUES in told:
@@ -59,6 +59,14 @@ def _severity(event: EnvironmentEvent, *, is_recovery: bool) -> Severity:
     if "termination" in told or "terminateenvironment" in told:
         return Severity.WARNING
     return Severity.PROGRESS
+
+
+def _without_names(event: EnvironmentEvent) -> str:
+    """What is said, without the names in it: a project may be called `failover`."""
+    said = f"{event.status or ''} {event.message}"
+    for name in (event.environment, event.application):
+        said = said.replace(name, "") if name else said
+    return said
 
 
 def _incident(event: EnvironmentEvent) -> IncidentMove | None:

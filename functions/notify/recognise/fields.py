@@ -63,7 +63,7 @@ def parsed(value: str) -> object:
         return None
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

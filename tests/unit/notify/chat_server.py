@@ -104,6 +104,8 @@ class ChatServer:
                 for one in self.slack.values()
                 if one.get("thread_ts") == thread or (thread and one["ts"] == thread)
             ]
+            if thread and thread not in self.slack:
+                return {"ok": False, "error": "thread_not_found"}
             return {"ok": True, "messages": found}
         return {"ok": False, "error": "unknown_method"}
 

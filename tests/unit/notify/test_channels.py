@@ -204,6 +204,17 @@ def test_one_channel_that_is_down_keeps_no_other_from_its_message() -> None:
         assert (len(server.hooks), len(server.cards)) == (1, 1)
 
 
+def test_a_deleted_message_of_a_release_keeps_nobody_from_its_repeats() -> None:
+    with running(ChatServer()) as server:
+        bureau = Bureau(senders=[])
+        bureau.senders.append(slack_bot(server, bureau))
+        bureau.tell(sample("pipeline-started"))
+        server.slack.clear()
+        server.moods = ["lost"]
+        tell_until_told(bureau, sample("approval-requested"))
+        assert len(server.slack) == 1
+
+
 def test_slack_without_the_right_to_look_back_may_repeat_and_goes_on() -> None:
     with running(ChatServer(["ok", "ok", "taken"])) as server:
         server.may_read_history = False

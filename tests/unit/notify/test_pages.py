@@ -223,3 +223,13 @@ def test_an_alarm_that_is_ok_after_missing_data_is_told_to_be_over() -> None:
     bureau.tell(alarm("INSUFFICIENT_DATA", "OK", "09:08:00"))
     bureau.tell(alarm("OK", "INSUFFICIENT_DATA", "09:09:00"))
     assert len(bureau.senders[0].sent) == 2
+
+
+def test_an_environment_and_the_alarm_on_its_health_are_one_incident() -> None:
+    pager = Pager()
+    bureau = office(pager)
+    bureau.tell(health("Ok to Severe", 0))
+    bureau.tell(alarm("ALARM", "OK", "09:08:00"))
+    assert pager.open == {f"{PLACE}/shop-prod-main/health"}
+    bureau.tell(health("Severe to Ok", 10))
+    assert pager.open == set()

@@ -419,6 +419,37 @@ def test_an_event_of_ours_that_does_not_read_is_kept(
         recognise(sample(name, **change))
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "message", "severity"),
+    [
+        ("failover", "Environment creation successful", "Successfully launched {}.", "progress"),
+        ("managed-db", "Environment creation failed", "Failed to launch {}.", "error"),
+        ("terminationservice", "Environment update started", "Updating {}.", "progress"),
+    ],
+)
+def test_the_words_in_a_projects_name_say_nothing(
+    name: str, status: str, message: str, severity: str
+) -> None:
+    environment = f"{name}-prod-main"
+    event = sample("environment-update-failed")
+    event["detail"] |= {
+        "Status": status,
+        "Message": message.format(environment),
+        "ApplicationName": f"{name}-main",
+        "EnvironmentName": environment,
+    }
+    assert compose(recognise(event)).severity.value == severity
+
+
+def test_brackets_without_end_are_a_text_like_any_other() -> None:
+    event = sample(
+        "source-action-succeeded", execution_result={"external-execution-summary": "[" * 20_000}
+    )
+    assert isinstance(recognise(event), ReleaseEvent)
+    (parcel,) = parcels_in(in_queue("[" * 20_000))
+    assert parcel.content == "[" * 20_000
+
+
 # What is not for us, and what nobody knows
 
 
