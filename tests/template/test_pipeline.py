@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from operations.template import Node
+from rollback.facts import Run
+from rollback.gather import marked_unsafe
 from tests.template.faults import properties, turns_red_when
 from tests.template.rendered import CONNECTION, FORMS, Template
 
@@ -169,6 +173,23 @@ def test_rollback_has_one_owner_and_a_lock(template: Template) -> None:
     assert pipeline["ExecutionMode"] == "SUPERSEDED"
     for stage in pipeline["Stages"]:
         assert not {"OnFailure", "OnSuccess", "BeforeEntry"} & stage.keys(), stage["Name"]
+
+
+@turns_red_when(
+    "no variable that says a release is unsafe",
+    lambda source: properties(source, "Pipeline").pop("Variables"),
+)
+@turns_red_when(
+    "a variable without a default, which a run that an upload starts cannot give",
+    lambda source: properties(source, "Pipeline")["Variables"][0].pop("DefaultValue"),
+)
+def test_a_run_may_say_that_it_is_not_safe_to_roll_back(template: Template) -> None:
+    """A variable that is not declared cannot be given."""
+    (variable,) = template.resolved().properties("Pipeline")["Variables"]
+    run = Run(execution_id="run", status="Succeeded", started=datetime.now(UTC))
+    for value, is_unsafe in ((variable["DefaultValue"], False), ("no", True)):
+        said = replace(run, variables=((variable["Name"], value),))
+        assert (marked_unsafe(said) is not None) is is_unsafe
 
 
 def _source_action(source: Node, form: int) -> Any:
