@@ -29,6 +29,8 @@ class Config:
     """How long a failed action waits for its stage's own event."""
     silent_api_wait_seconds: int = 30
     """How long a failure waits for the events that name its actions, when AWS does not answer."""
+    approval_timeout_minutes: int | None = None
+    """How long the pipeline waits for an answer: its events do not say."""
     routes: str = ""
     """The routing table; empty for the default one. See `notify.route`."""
     is_dry_run: bool = False
@@ -64,6 +66,15 @@ class Config:
             ),
             silent_api_wait_seconds=int(
                 env.number(environ, "SILENT_API_WAIT_SECONDS", default=30, least=0, most=900)
+            ),
+            approval_timeout_minutes=(
+                int(
+                    env.number(
+                        environ, "APPROVAL_TIMEOUT_MINUTES", default=10080, least=5, most=86400
+                    )
+                )
+                if "APPROVAL_TIMEOUT_MINUTES" in environ
+                else None
             ),
             routes=routes,
             is_dry_run=is_dry_run,

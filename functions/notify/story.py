@@ -88,6 +88,8 @@ class Story:
     """What the environments of the release run now."""
     approval: Approval | None = None
     """The approval that an event is about, by CodePipeline's word."""
+    answer_before: datetime | None = None
+    """When an approval that is wanted counts as rejected."""
     bakes: tuple[Bake, ...] = ()
     is_rollback: bool = False
     """Whether CodePipeline itself calls the execution a rollback."""

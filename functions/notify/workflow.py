@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from notify import pages
@@ -155,6 +155,9 @@ def _tell_release(event: ReleaseEvent, parcel: Parcel, office: Office) -> None:
             else ()
         )
         story = _with_revisions(office.gatherer.story(event, known, bakes), ledger)
+    minutes = office.config.approval_timeout_minutes
+    if minutes and event.origin.at and occasion(event) is Occasion.APPROVAL_WANTED:
+        story = replace(story, answer_before=event.origin.at + timedelta(minutes=minutes))
     verdict = judge(event, story, has_waited=has_waited)
     _log(event, verdict)
     match verdict.step:

@@ -24,7 +24,7 @@ from notify.story import (
     is_rollback,
     true_occasion,
 )
-from notify.wording import clean, counted, cut, listed, one_line
+from notify.wording import clean, counted, cut, listed, moment, one_line
 from trellis.ledger import Bake
 
 _SEVERITIES = {
@@ -264,6 +264,8 @@ def _more(
     if told is Occasion.APPROVAL_WANTED:
         asked = shown(story.approval.asks) if story.approval else None
         facts += [Fact("Please look at", asked)] if asked else []
+        if story.answer_before:
+            facts.append(Fact("Answer before", moment(story.answer_before)))
         facts += [Fact(f"Watch of {bake.environment}", _watch(bake)) for bake in story.bakes]
     for one in failed:
         name = "" if len(failed) == 1 else f" of {one.name}"
@@ -357,13 +359,15 @@ def _links(
 ) -> tuple[Link, ...]:
     found: list[Link] = []
     region = event.origin.region
+    is_asked = told is Occasion.APPROVAL_WANTED
+    if region and (is_asked or not event.execution_id):
+        # The console reviews an approval from the pipeline's own page:
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals-approve-or-reject.html
+        label = "Approve or reject" if is_asked else "The pipeline"
+        found.append(Link("pipeline", label, links.pipeline(region, event.pipeline)))
     if region and event.execution_id:
-        is_asked = told is Occasion.APPROVAL_WANTED
-        label = "Approve or reject" if is_asked else "The release in CodePipeline"
         url = links.execution(region, event.pipeline, event.execution_id)
-        found.append(Link("execution", label, url))
-    elif region:
-        found.append(Link("pipeline", "The pipeline", links.pipeline(region, event.pipeline)))
+        found.append(Link("execution", "The release in CodePipeline", url))
     wanted: list[tuple[str, str, str | None]] = [
         ("external", _external(event.action, event.provider), event.external_url),
         *(("external", _external(one.name, one.provider), one.url) for one in failed),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -117,6 +118,21 @@ def test_its_counters_name_the_stack(
         [described] = line["_aws"]["CloudWatchMetrics"]
         assert "stack" in described["Dimensions"][0]
         assert line["stack"] == "shop-main"
+
+
+def test_an_approval_is_answered_on_the_pipelines_page_before_the_pipeline_gives_up(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPROVAL_TIMEOUT_MINUTES", "90")
+    forget()
+    handle(in_queue({**sample("approval-requested"), "time": "2026-11-24T09:10:00Z"}))
+    (mail,) = stack.mails()
+    assert re.search(r"^Answer before: .*10:40", mail["Message"], re.MULTILINE)
+    assert re.search(
+        r"^Approve or reject:\n\S+/pipelines/shop-pipeline-main/view\?",
+        mail["Message"],
+        re.MULTILINE,
+    )
 
 
 def test_tells_by_mail_that_an_approval_is_wanted(stack: Stack) -> None:
