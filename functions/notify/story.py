@@ -377,6 +377,9 @@ def _judge_failure(event: ReleaseEvent, story: Story, *, has_waited: bool) -> Ve
         return Verdict(Step.WAIT, "the stage's own event names every failed action", fact)
     if story.failed_actions is None and not event.failed_actions:
         return Verdict(Step.WAIT, "CodePipeline did not say which actions failed", fact)
+    if not failed_actions(event, story):
+        # Its list may be behind its events; a rejection would be taken for a failure.
+        return Verdict(Step.WAIT, "CodePipeline knows of no failed action yet", fact)
     return Verdict(Step.TELL, "the release failed", fact)
 
 

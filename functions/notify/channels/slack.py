@@ -1,7 +1,9 @@
 """How a notice looks in Slack; `slack_bot` and `slack_webhook` send it.
 
 Limits: a header has 150 characters, a section 3,000, a message 50 blocks
-(https://docs.slack.dev/reference/block-kit/blocks). Only `&`, `<` and `>` mean anything in text
+(https://docs.slack.dev/reference/block-kit/blocks). All blocks together are refused too when their
+text is too long (`msg_blocks_too_long`); where, Slack does not say, others met it above 11,000
+characters. Only `&`, `<` and `>` mean anything in text
 and are escaped (https://docs.slack.dev/messaging/formatting-message-text), first escaped, then
 cut, never inside an entity.
 """
@@ -22,8 +24,11 @@ MOST_FIELD = 2000
 MOST_FIELDS = 10
 MOST_BLOCKS = 50
 MOST_TEXT = 3000
+MOST_TOGETHER = 9000
+"""Characters of all blocks of a message: what was written as it was said is cut to what is left."""
 
 _SHORT_FACT = 80
+_LEAST_CODE = 40
 _MOST_COMMAND = 2000
 _MOST_FALLBACK = 600
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
@@ -71,14 +76,20 @@ def render(notice: Notice) -> dict[str, Any]:
     blocks = [_header(notice)]
     if notice.may_repeat:
         blocks.append(_context("This message may repeat one you have already had."))
-    blocks += _facts(notice.facts)
-    if notice.next_steps or notice.command:
-        blocks.append(_next_steps(notice))
+    blocks += _short_facts(notice.facts)
+    after = [_next_steps(notice)] if notice.next_steps or notice.command else []
     if links := _links(notice.links):
-        blocks.append(_section(links))
+        after.append(_section(links))
+    room = MOST_TOGETHER - sum(_width(block) for block in (*blocks, *after))
+    for fact in notice.facts:
+        if not _is_short(fact) and (block := _code(fact.name, fact.value, room)):
+            blocks.append(block)
+            room -= _width(block)
+    blocks += after
     if notice.log_tail:
         of = f" of {one_line(notice.log_source)}" if notice.log_source else ""
-        blocks.append(_code(f"The end of the log{of}", "\n".join(notice.log_tail)))
+        if block := _code(f"The end of the log{of}", "\n".join(notice.log_tail), room):
+            blocks.append(block)
     return {"text": _fallback(notice), "blocks": blocks[:MOST_BLOCKS]}
 
 
@@ -111,14 +122,20 @@ def _fallback(notice: Notice) -> str:
     return escaped(said, _MOST_FALLBACK)
 
 
-def _facts(facts: Sequence[Fact]) -> list[dict[str, Any]]:
-    """Short facts side by side, long ones on their own."""
+def _width(block: dict[str, Any]) -> int:
+    """The characters of a block's texts."""
+    texts = [*block.get("fields", ()), *block.get("elements", ())]
+    texts += [block["text"]] if "text" in block else []
+    return sum(width(text["text"]) for text in texts)
+
+
+def _short_facts(facts: Sequence[Fact]) -> list[dict[str, Any]]:
+    """Short facts side by side; long ones stand on their own."""
     blocks: list[dict[str, Any]] = []
     short = [fact for fact in facts if _is_short(fact)]
     for start in range(0, len(short), MOST_FIELDS):
         row = short[start : start + MOST_FIELDS]
         blocks.append({"type": "section", "fields": [_field(fact) for fact in row]})
-    blocks += [_code(fact.name, fact.value) for fact in facts if not _is_short(fact)]
     return blocks
 
 
@@ -139,10 +156,16 @@ def _context(text: str) -> dict[str, Any]:
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
 
 
-def _code(name: str, text: str) -> dict[str, Any]:
-    """A text as it was written, where no formatting applies; only its own end must not occur."""
+def _code(name: str, text: str, room: int) -> dict[str, Any] | None:
+    """A text as it was written, where no formatting applies; only its own end must not occur.
+
+    None where there is no room left to say anything.
+    """
     title = escaped(one_line(name), 100)
-    body = escaped(text.strip(), MOST_SECTION - width(title) - 20)
+    limit = min(room, MOST_SECTION) - width(title) - 20
+    if limit < _LEAST_CODE:
+        return None
+    body = escaped(text.strip(), limit)
     return _section(f"*{title}*\n```\n{body or '-'}\n```")
 
 

@@ -252,3 +252,28 @@ def test_an_error_text_of_300_kilobytes_fits_everywhere_and_is_marked_as_cut() -
 def test_an_entity_is_never_cut_in_two() -> None:
     for limit in range(1, 40):
         assert is_inert(slack.escaped("&&&&<<<<>>>>" * 3, limit).replace("…", ""))
+
+
+def test_slack_drops_the_log_and_the_last_evidence_before_its_blocks_are_too_long() -> None:
+    long = "a & b " * 2000
+    names = ("Reason", "What one says", "What two says", "What three says")
+    notice = Notice(
+        severity=Severity.ERROR,
+        state="FAILED",
+        headline="DeployToProd failed",
+        facts=tuple(Fact(name, long) for name in names),
+        links=(Link("execution", "The release", "https://example.com/" + "x" * 200),),
+        next_steps=("Open the failed action and read what it says.",),
+        command="c" * 1000,
+        log_tail=(long,),
+    )
+    message = slack.render(notice)
+    check_slack(message)
+    texts = [block["text"]["text"] for block in message["blocks"]]
+    assert sum(map(len, texts)) <= slack.MOST_TOGETHER
+    shown = "\n".join(texts)
+    assert "*Reason*" in shown
+    assert "Open the failed action" in shown
+    assert "https://example.com/" in shown
+    assert "What three says" not in shown
+    assert "The end of the log" not in shown

@@ -62,6 +62,7 @@ def event(name: str, **detail: Any) -> ReleaseEvent:
         ("pipeline-failed", ANSWERED, Step.TELL, "failed#1"),
         ("pipeline-failed-from-codestar", Story(), Step.TELL, "failed#1"),
         ("stage-failed", Story(), Step.WAIT, "failed#1"),
+        ("stage-failed", Story(failed_actions=()), Step.WAIT, "failed#1"),
         ("build-action-failed", Story(), Step.WAIT, "failed#1"),
         ("approval-rejected", Story(), Step.WAIT, "failed#1"),
     ],
