@@ -28,6 +28,12 @@ _TRIGGER = 2
 """Degraded; a Warning alone is no reason to undo a release."""
 _LEAST_LOOKS = 3
 """A watch that begins after the bake's time is over still looks this often."""
+_OVERTIME = timedelta(minutes=10)
+"""How long the end waits for an alarm that may tell of the time before the deployment.
+
+Longer than the windows of this stack's own, five minutes and a period, so that a short bake ends
+well when they are over, or badly when they count.
+"""
 
 
 class Verdict(StrEnum):
@@ -89,9 +95,11 @@ def judged(bake: Bake, sample: Sample) -> Bake:
     )
     if in_a_row >= _CONFIRMATIONS:
         return replace(going, verdict=Verdict.BAD, reason=why_bad(sample))
-    if sample.at >= bake.until and going.looks >= _LEAST_LOOKS and not in_a_row:
-        return _at_the_end(going)
-    return going
+    if sample.at < bake.until or going.looks < _LEAST_LOOKS or in_a_row:
+        return going
+    if sample.early and sample.at < bake.until + _OVERTIME:
+        return going
+    return _at_the_end(going)
 
 
 def _at_the_end(bake: Bake) -> Bake:
@@ -176,7 +184,9 @@ def next_look(bake: Bake, now: datetime) -> timedelta:
     latest = max(_LATEST, (bake.until - bake.began) / _PARTS)
     wait = min(max((now - bake.began) / 10, _SOONEST), latest)
     left = bake.until - now
-    return max(_SOON_AGAIN, min(wait, left)) if left > timedelta(0) else _SOON_AGAIN
+    if left > timedelta(0):
+        return max(_SOON_AGAIN, min(wait, left))
+    return _SOON_AGAIN if bake.looks < _LEAST_LOOKS else wait
 
 
 def table(bake: Bake) -> tuple[str, ...]:

@@ -111,33 +111,54 @@ def test_an_alarm_counts_unless_it_was_there_before() -> None:
     assert not bake.sample_of(well, off, before, (), BEGAN).is_bad
 
 
-def seen_with_alarm(minutes: float, until: datetime = UNTIL) -> Bake:
-    """A bake with a look each half minute; an alarm of five minutes is in ALARM from 3 on."""
-    off = {"5xx": AlarmOff(since=BEGAN + timedelta(minutes=3), window=timedelta(minutes=5))}
-    baked = Bake(began=BEGAN, until=until)
+def seen_with_alarm(until: float, over: float = 60, window: float = 5, minutes: float = 60) -> Bake:
+    """A bake with a look each half minute; an alarm is in ALARM from minute 3 until it is over."""
+    off = AlarmOff(since=BEGAN + timedelta(minutes=3), window=timedelta(minutes=window))
+    baked = Bake(began=BEGAN, until=BEGAN + timedelta(minutes=until))
     for number in range(1, round(minutes * 2) + 1):
         at = BEGAN + timedelta(seconds=30 * number)
-        alarms = off if at >= BEGAN + timedelta(minutes=3) else {}
+        is_off = timedelta(minutes=3) <= at - BEGAN < timedelta(minutes=over)
         seen = look(health=Health.OK, at=at)
-        baked = bake.judged(baked, bake.sample_of(seen, alarms, OK, (), BEGAN))
+        baked = bake.judged(
+            baked, bake.sample_of(seen, {"5xx": off} if is_off else {}, OK, (), BEGAN)
+        )
         if baked.verdict is not Verdict.GOES_ON:
             break
     return baked
 
 
 def test_an_alarm_counts_once_all_that_it_looks_at_came_after_the_deployment() -> None:
-    early = seen_with_alarm(5.5, BEGAN + timedelta(minutes=15))
+    early = seen_with_alarm(15, minutes=5.5)
     assert early.verdict is Verdict.GOES_ON
     assert not any(one.is_bad for one in early.samples)
-    baked = seen_with_alarm(15, BEGAN + timedelta(minutes=15))
+    baked = seen_with_alarm(15)
     assert (baked.verdict, baked.reason) == (Verdict.BAD, "the alarm 5xx went off")
     assert baked.bad_since == BEGAN + timedelta(minutes=6)
 
 
-def test_an_alarm_that_cannot_count_yet_at_the_end_makes_no_known_good() -> None:
-    baked = seen_with_alarm(15, BEGAN + timedelta(minutes=4))
+def test_the_end_waits_for_an_alarm_that_cannot_count_yet() -> None:
+    baked = seen_with_alarm(4)
+    assert (baked.verdict, baked.reason) == (Verdict.BAD, "the alarm 5xx went off")
+    assert baked.bad_since == BEGAN + timedelta(minutes=6)
+    assert seen_with_alarm(4, over=5).verdict is Verdict.HEALTHY
+
+
+def test_an_alarm_that_cannot_count_for_long_makes_no_known_good() -> None:
+    baked = seen_with_alarm(4, window=60)
     assert baked.verdict is Verdict.UNPROVEN
     assert baked.reason.endswith("5xx in ALARM may tell of the time before the deployment")
+    assert baked.samples[-1].at == BEGAN + timedelta(minutes=14)
+
+
+def test_looks_past_the_end_are_few() -> None:
+    """They share the operations of the execution with all that may follow."""
+    until = NOW + timedelta(seconds=6)
+    baked = Bake(began=NOW, until=until, looks=3)
+    now, looks = until, 0
+    while now < until + timedelta(minutes=10):
+        now += bake.next_look(baked, now)
+        looks += 1
+    assert looks < 60
 
 
 @pytest.mark.parametrize("silence", [Health.NO_DATA, Health.UNKNOWN, Health.PENDING])
