@@ -20,7 +20,7 @@ from sandbox.codebuild import files
 Note = Callable[[str], None]
 
 # Containers of CodeBuild have this home; a build here has one of its own.
-_CONTAINER_HOME = "/root"
+CONTAINER_HOME = "/root"
 
 
 class Keeper(Protocol):
@@ -105,7 +105,7 @@ def _chosen(paths: Sequence[str], roots: Mapping[str, Path], note: Note) -> dict
     chosen: dict[str, Path] = {}
     for pattern in paths:
         area, inside = "source", pattern
-        if pattern.startswith((f"{_CONTAINER_HOME}/", "~/", "$HOME/")):
+        if pattern.startswith((f"{CONTAINER_HOME}/", "~/", "$HOME/")):
             area, inside = "home", pattern.partition("/")[2]
             inside = inside.removeprefix("root/") if pattern.startswith("/") else inside
         elif pattern.startswith("/"):

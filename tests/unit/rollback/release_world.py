@@ -649,8 +649,8 @@ def _list_pipeline_executions(
 
 def _get_pipeline_execution(
     world: World,
-    pipelineName: str,  # noqa: N803
-    pipelineExecutionId: str,  # noqa: N803
+    pipelineName: str,  # noqa: N803  # the API's name
+    pipelineExecutionId: str,  # noqa: N803  # the API's name
 ) -> Any:
     one = world.executions[pipelineExecutionId]
     return {
@@ -673,7 +673,7 @@ def _get_pipeline_execution(
 
 def _list_action_executions(
     world: World,
-    pipelineName: str,  # noqa: N803
+    pipelineName: str,  # noqa: N803  # the API's name
     filter: dict[str, Any] | None = None,
     **_: Any,
 ) -> Any:
@@ -713,9 +713,9 @@ def _list_action_executions(
 
 def _rollback_stage(
     world: World,
-    pipelineName: str,  # noqa: N803
-    stageName: str,  # noqa: N803
-    targetPipelineExecutionId: str,  # noqa: N803
+    pipelineName: str,  # noqa: N803  # the API's name
+    stageName: str,  # noqa: N803  # the API's name
+    targetPipelineExecutionId: str,  # noqa: N803  # the API's name
 ) -> Any:
     target = world.executions.get(targetPipelineExecutionId)
     if target is None:
@@ -746,9 +746,9 @@ def _rollback_stage(
 
 def _disable(
     world: World,
-    pipelineName: str,  # noqa: N803
-    stageName: str,  # noqa: N803
-    transitionType: str,  # noqa: N803
+    pipelineName: str,  # noqa: N803  # the API's name
+    stageName: str,  # noqa: N803  # the API's name
+    transitionType: str,  # noqa: N803  # the API's name
     reason: str,
 ) -> Any:
     world.transitions[stageName] = {
@@ -760,7 +760,7 @@ def _disable(
     return {}
 
 
-def _enable(world: World, stageName: str, **_: Any) -> Any:  # noqa: N803
+def _enable(world: World, stageName: str, **_: Any) -> Any:  # noqa: N803  # the API's name
     world.transitions[stageName] = {"enabled": True, "lastChangedAt": world.clock.now()}
     for one in world.inbound.pop(stageName, []):
         if (execution := world.executions.get(one)) and execution.kind == "ROLLBACK":
@@ -791,7 +791,7 @@ def _environment(world: World, name: str) -> Environment:
     return next(one for one in world.environments.values() if one.name == name)
 
 
-def _describe_environments(world: World, EnvironmentNames: list[str], **_: Any) -> Any:  # noqa: N803
+def _describe_environments(world: World, EnvironmentNames: list[str], **_: Any) -> Any:  # noqa: N803  # the API's name
     one = _environment(world, EnvironmentNames[0])
     return {
         "Environments": [
@@ -807,14 +807,14 @@ def _describe_environments(world: World, EnvironmentNames: list[str], **_: Any) 
     }
 
 
-def _describe_environment_health(world: World, EnvironmentName: str, **_: Any) -> Any:  # noqa: N803
+def _describe_environment_health(world: World, EnvironmentName: str, **_: Any) -> Any:  # noqa: N803  # the API's name
     one = _environment(world, EnvironmentName)
     health = world.health(one)
     causes = ["100.0 % of the requests are failing with HTTP 5xx."]
     return {"HealthStatus": health, "Causes": causes if health in ("Severe", "Degraded") else []}
 
 
-def _describe_instances_health(world: World, EnvironmentName: str, **_: Any) -> Any:  # noqa: N803
+def _describe_instances_health(world: World, EnvironmentName: str, **_: Any) -> Any:  # noqa: N803  # the API's name
     one = _environment(world, EnvironmentName)
     return {
         "InstanceHealthList": [
@@ -830,8 +830,8 @@ def _describe_instances_health(world: World, EnvironmentName: str, **_: Any) -> 
 
 def _describe_events(
     world: World,
-    EnvironmentName: str,  # noqa: N803
-    StartTime: datetime,  # noqa: N803
+    EnvironmentName: str,  # noqa: N803  # the API's name
+    StartTime: datetime,  # noqa: N803  # the API's name
     **_: Any,
 ) -> Any:
     one = _environment(world, EnvironmentName)
@@ -840,7 +840,7 @@ def _describe_events(
 
 def _describe_application_versions(
     world: World,
-    VersionLabels: list[str] | None = None,  # noqa: N803
+    VersionLabels: list[str] | None = None,  # noqa: N803  # the API's name
     **_: Any,
 ) -> Any:
     return {
@@ -859,9 +859,9 @@ def _describe_application_versions(
 
 def _create_application_version(
     world: World,
-    VersionLabel: str,  # noqa: N803
-    SourceBundle: dict[str, str],  # noqa: N803
-    Description: str,  # noqa: N803
+    VersionLabel: str,  # noqa: N803  # the API's name
+    SourceBundle: dict[str, str],  # noqa: N803  # the API's name
+    Description: str,  # noqa: N803  # the API's name
     **_: Any,
 ) -> Any:
     if VersionLabel in world.versions:
@@ -881,8 +881,8 @@ def _create_application_version(
 
 def _update_environment(
     world: World,
-    EnvironmentName: str,  # noqa: N803
-    VersionLabel: str,  # noqa: N803
+    EnvironmentName: str,  # noqa: N803  # the API's name
+    VersionLabel: str,  # noqa: N803  # the API's name
     **_: Any,
 ) -> Any:
     one = _environment(world, EnvironmentName)
@@ -900,7 +900,7 @@ def _update_environment(
     return {}
 
 
-def _abort(world: World, EnvironmentName: str) -> Any:  # noqa: N803
+def _abort(world: World, EnvironmentName: str) -> Any:  # noqa: N803  # the API's name
     one = _environment(world, EnvironmentName)
     one.status, one.until, one.never_ready = "Ready", None, False
     return {}
@@ -909,7 +909,7 @@ def _abort(world: World, EnvironmentName: str) -> Any:  # noqa: N803
 # The others
 
 
-def _head_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803
+def _head_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803  # the API's name
     if (Bucket, Key) not in world.objects:
         raise refused("404", "Not Found", 404)
     return {}
@@ -917,9 +917,9 @@ def _head_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803
 
 def _copy_object(
     world: World,
-    Bucket: str,  # noqa: N803
-    Key: str,  # noqa: N803
-    CopySource: dict[str, str],  # noqa: N803
+    Bucket: str,  # noqa: N803  # the API's name
+    Key: str,  # noqa: N803  # the API's name
+    CopySource: dict[str, str],  # noqa: N803  # the API's name
 ) -> Any:
     if (CopySource["Bucket"], CopySource["Key"]) not in world.objects:
         raise refused("NoSuchKey", "The specified key does not exist.", 404)
@@ -927,12 +927,12 @@ def _copy_object(
     return {}
 
 
-def _delete_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803
+def _delete_object(world: World, Bucket: str, Key: str) -> Any:  # noqa: N803  # the API's name
     world.objects.discard((Bucket, Key))
     return {}
 
 
-def _describe_alarms(world: World, AlarmNames: list[str], **_: Any) -> Any:  # noqa: N803
+def _describe_alarms(world: World, AlarmNames: list[str], **_: Any) -> Any:  # noqa: N803  # the API's name
     return {
         "MetricAlarms": [
             {
@@ -947,19 +947,19 @@ def _describe_alarms(world: World, AlarmNames: list[str], **_: Any) -> Any:  # n
     }
 
 
-def _get_durable_execution(world: World, DurableExecutionArn: str) -> Any:  # noqa: N803
+def _get_durable_execution(world: World, DurableExecutionArn: str) -> Any:  # noqa: N803  # the API's name
     for journal, _ in world.journals:
         if journal.name == DurableExecutionArn:
             return {"Status": "RUNNING" if journal.ended is None else journal.ended.upper()}
     raise refused("ResourceNotFoundException", "", 404)
 
 
-def _invoke(world: World, Payload: bytes, **_: Any) -> Any:  # noqa: N803
+def _invoke(world: World, Payload: bytes, **_: Any) -> Any:  # noqa: N803  # the API's name
     world.invocations.append(json.loads(Payload))
     return {"StatusCode": 202}
 
 
-def _put_events(world: World, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803
+def _put_events(world: World, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803  # the API's name
     for entry in Entries:
         world.published.append({"detail-type": entry["DetailType"], **json.loads(entry["Detail"])})
     return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in Entries]}

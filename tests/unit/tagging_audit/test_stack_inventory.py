@@ -250,7 +250,7 @@ def test_what_beanstalk_names_and_nobody_shows_is_told(moto: Gate) -> None:
     moto.rules.insert(0, answer("DescribeAutoScalingGroups", "<AutoScalingGroups/>"))
     moto.rules.append(answer("ListTagsForResource", "<ResourceTags/>"))
     inventory()
-    assert [one.text for one in inventory.troubles] == [  # type: ignore[attr-defined]
+    assert [one.text for one in inventory.troubles] == [  # type: ignore[attr-defined]  # put there above
         "autoscaling:DescribeAutoScalingGroups does not know awseb-group"
     ]
 
@@ -271,7 +271,7 @@ def test_a_stack_in_the_stack_is_looked_into(moto: Gate) -> None:
 def test_a_stack_that_cannot_be_read_is_told(moto: Gate) -> None:
     moto.refuse("ListStackResources", "AccessDenied", status=403)
     assert inventory() == {}
-    (trouble,) = inventory.troubles  # type: ignore[attr-defined]
+    (trouble,) = inventory.troubles  # type: ignore[attr-defined]  # put there above
     assert trouble.text == "cloudformation:ListStackResources was denied for the stack bakery"
 
 
@@ -316,7 +316,7 @@ def test_a_dashboard_is_asked_of_cloudwatch_alone(moto: Gate) -> None:
     assert found["bakery-demo-us-east-1"].tags == {"Owner": "x"}
     assert found["bakery-demo-us-east-1"].sources == (Source.STACK, Source.SERVICE)
     assert found["sg-1"].tier == "dev"
-    assert inventory.troubles == []  # type: ignore[attr-defined]
+    assert inventory.troubles == []  # type: ignore[attr-defined]  # put there above
 
 
 def test_an_arn_that_the_tagging_api_refuses_costs_the_others_nothing(moto: Gate) -> None:
@@ -329,7 +329,7 @@ def test_an_arn_that_the_tagging_api_refuses_costs_the_others_nothing(moto: Gate
     assert set(found) == set(names)
     assert all(one.tags == {"Owner": "x"} for one in found.values())
     assert {name for name, one in found.items() if Source.SERVICE in one.sources} == {"orders-3"}
-    assert inventory.troubles == []  # type: ignore[attr-defined]
+    assert inventory.troubles == []  # type: ignore[attr-defined]  # put there above
 
 
 def test_what_environments_made_is_asked_for_though_the_arns_were_refused(moto: Gate) -> None:
@@ -346,7 +346,7 @@ def test_what_environments_made_is_asked_for_though_the_arns_were_refused(moto: 
     )
     found = inventory()
     assert found["sg-1"].tier == "dev"
-    (trouble,) = inventory.troubles  # type: ignore[attr-defined]
+    (trouble,) = inventory.troubles  # type: ignore[attr-defined]  # put there above
     assert trouble.text == "tag:GetResources was denied"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import json
 import os
@@ -21,10 +20,8 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, SSLError
 from botocore.session import get_session
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.unit.certificate import vouch_for
 from trellis import endpoints, trust
 from trellis.session import Clients
 
@@ -187,33 +184,9 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 def _authority(folder: Path) -> Path:
     """A certificate for loopback in `server.pem`, and the authority that vouches for it."""
-    now = datetime.datetime.now(datetime.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(True, None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "server.pem").write_bytes(private + certificate)
-    (folder / "authority.pem").write_bytes(certificate)
-    return folder / "authority.pem"
+    address = "127.0.0.1"
+    _, authority = vouch_for(address, x509.IPAddress(ipaddress.ip_address(address)), folder)
+    return authority
 
 
 @pytest.fixture

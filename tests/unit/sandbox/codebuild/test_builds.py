@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.codebuild.cache import CONTAINER_HOME
 from tests.unit.sandbox import object_store
 from tests.unit.sandbox.codebuild.conftest import CONCURRENCY, Builds
 
@@ -326,8 +327,7 @@ def test_the_cache_of_one_build_is_there_in_the_next(builds: Builds, kind: str) 
                     ]
                 }
             },
-            # Not a path of this machine: a buildspec means the home in CodeBuild's container.
-            cache={"paths": [".cache/**/*", "/root/.tool"]},
+            cache={"paths": [".cache/**/*", f"{CONTAINER_HOME}/.tool"]},
         ),
     )
     first, second = builds.run(), builds.run()
