@@ -19,7 +19,12 @@ FUNCTIONS = {
     "rollback": "RollbackFunction",
     "tagging_audit": "TaggingAuditFunction",
 }
-LAYERS = {"SharedLayer": tuple(FUNCTIONS), "ReportLayer": ("tagging_audit",)}
+LAYERS = {
+    "SharedLayer": tuple(FUNCTIONS),
+    "NotifyLayer": ("notify",),
+    "RollbackLayer": ("rollback",),
+    "TaggingAuditLayer": ("tagging_audit",),
+}
 """The layers, and the functions that have them."""
 
 RUNTIME = PROJECT / ".venv/runtime"
@@ -56,7 +61,7 @@ def make(part: str, folder: Path, *settings: str, is_quiet: bool = False) -> Non
     """Build one package anew, with settings of its makefile. Raises CalledProcessError."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    makefile = "layers/Makefile" if part in LAYERS else "functions/Makefile"
+    makefile = "layers/Makefile" if part == "SharedLayer" else "functions/Makefile"
     subprocess.run(
         ["make", "--silent", "-f", makefile, f"build-{part}", *settings],
         cwd=PROJECT,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 import tomllib
@@ -54,7 +55,8 @@ class Budgets:
         lines += ["# Instructions by those of an empty handler in the same run.", "[instructions]"]
         lines += [f"{name} = {ratio:.3f}" for name, ratio in self.instructions.items()]
         lines += ["", "# KiB of the zip that SAM makes.", "[zip]"]
-        lines += [f"{part} = {size:.0f}" for part, size in self.zip_kib.items()]
+        # Upwards: of a package of five KiB a half is more than the tolerance.
+        lines += [f"{part} = {math.ceil(size)}" for part, size in self.zip_kib.items()]
         return "\n".join(lines) + "\n"
 
 

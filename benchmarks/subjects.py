@@ -124,7 +124,7 @@ def offline(setting: Setting) -> list[Subject]:
         Subject(EMPTY, invoke([], "empty_handler", "tag-change", setting), _answers({})),
         Subject(
             NOTIFY_IGNORED,
-            invoke(built.path("notify"), "notify.handler", "tag-change", setting),
+            invoke(built.path("notify"), "handler", "tag-change", setting),
             _calls(setting, {}),
         ),
         Subject(NOTIFY_READY, ready(built, "notify", setting)),
@@ -138,7 +138,7 @@ def subjects(setting: Setting) -> list[Subject]:
     notify = setting.built.path("notify")
 
     def first(event: str) -> Command:
-        return invoke(notify, "notify.handler", event, setting)
+        return invoke(notify, "handler", event, setting)
 
     written = {"PutItem": 2, "Publish": 1}
     found = [

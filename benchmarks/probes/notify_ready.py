@@ -2,7 +2,8 @@
 
 import os
 
-import notify.handler
+import handler  # type: ignore[import-not-found]  # noqa: F401  # what Lambda loads
+
 import notify.workflow  # noqa: F401  # as the handler does for what is told
 from notify.config import Config
 from notify.wiring import open_office

@@ -3,7 +3,8 @@
 import json
 import os
 
-import rollback.handler  # noqa: F401  # what Lambda loads
+import handler  # type: ignore[import-not-found]  # noqa: F401  # what Lambda loads
+
 from rollback.config import Config
 from rollback.wiring import open_desk, parse_settings
 

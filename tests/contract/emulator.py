@@ -16,32 +16,33 @@ from typing import Any
 
 import samcli
 
+from benchmarks.artifacts import FUNCTIONS, Artifacts
 from sandbox import running
 from sandbox.ports import free_port
 
+HANDLER = "handler.lambda_handler"
+"""As template.yaml names it, for each of the three."""
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 @contextmanager
-def emulator(
-    built: Path, function: str, handler: str, variables: Mapping[str, str], log: Path
-) -> Iterator[str]:
-    """A function behind the emulator; gives the address to invoke it at.
+def emulator(built: Path, function: str, variables: Mapping[str, str], log: Path) -> Iterator[str]:
+    """A function, named as its folder, behind the emulator; gives the address to invoke it at.
 
-    Only the package, the layer and the runtime's own packages can be imported: what is missing
-    from the layer is missing here.
+    Only the package, its layers and the runtime's own packages can be imported: what is missing
+    from the layers is missing here.
     """
     rapid = Path(samcli.__file__).parent / "local/rapid"
     port, api_port = free_port(), free_port()
-    package, layer = built / function, built / "SharedLayer/python"
+    package, *layers = Artifacts(built).path(function)
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{package}:{layer}",
+        "PYTHONPATH": ":".join(map(str, (package, *layers))),
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_NAME": FUNCTIONS[function],
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "30",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
@@ -57,7 +58,7 @@ def emulator(
         str(running.PROJECT / ".venv/runtime/bin/python"),
         "-m",
         "awslambdaric",
-        handler,
+        HANDLER,
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(argv, cwd=package, env=environment, stdout=output, stderr=output)

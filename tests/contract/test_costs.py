@@ -46,15 +46,21 @@ FORBIDDEN = {
     | {"boto3", "botocore.session", "concurrent.futures", "trellis.ledger", "trellis.events"},
 }
 
+HANDLER = {"handler.py", "__pycache__", "layers.sha256"}
 OWN = {
-    "NotifyFunction": {"notify", "layer.sha256"},
-    "RollbackFunction": {
+    "NotifyFunction": HANDLER,
+    "NotifyLayer/python": {"notify"},
+    "RollbackFunction": HANDLER,
+    "RollbackLayer/python": {
         "rollback",
-        "layer.sha256",
         "aws_durable_execution_sdk_python",
         "aws_durable_execution_sdk_python-*.dist-info",
     },
-    "TaggingAuditFunction": {"tagging_audit", "layer.sha256"},
+    "TaggingAuditFunction": HANDLER | {"policy.toml"},
+    "TaggingAuditLayer/python": {
+        "tagging_audit",
+        *("jinja2", "jinja2-*.dist-info", "markupsafe", "markupsafe-*.dist-info"),
+    },
 }
 
 
@@ -82,9 +88,9 @@ def test_no_package_is_larger_than_its_budget(built: Path) -> None:
 @counts
 def test_the_gate_catches_boto3_in_a_pure_room(built: Path, tmp_path: Path) -> None:
     planted = copied(Artifacts(built), tmp_path / "planted")
-    room = planted.folder / "NotifyFunction/notify/parcel.py"
+    room = planted.folder / "NotifyLayer/python/notify/parcel.py"
     room.write_text(room.read_text().replace("import json\n", "import json\n\nimport boto3\n", 1))
-    compile_again(planted.folder / "NotifyFunction")
+    compile_again(planted.folder / "NotifyLayer")
     (said,) = over(Budgets.read(), counted(planted, tmp_path / "probes", ["notify-ignored"]), {})
     assert said.startswith("notify, an event that is ignored takes the instructions of ")
     assert "allow it in budgets.toml" in said
@@ -109,9 +115,9 @@ def test_a_handler_loads_nothing_that_is_forbidden(
     built: Path, tmp_path: Path, function: str
 ) -> None:
     path = setting(built, tmp_path / "probes").built.path(function)
-    code = f"import {function}.handler, json, sys; print(json.dumps(sorted(sys.modules)))"
+    code = "import handler, json, sys; print(json.dumps(sorted(sys.modules)))"
     loaded = set(json.loads(said_by(script(path, code))))
-    assert f"{function}.handler" in loaded
+    assert f"{function}.config" in loaded
     assert loaded & FORBIDDEN[function] == set()
 
 

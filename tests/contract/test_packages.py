@@ -8,14 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.artifacts import FUNCTIONS, LAYERS
+from benchmarks.artifacts import FUNCTIONS, LAYERS, zipped
+from operations.template import load
 from sandbox import running
-from tests.contract.emulator import emulator, invoke
+from tests.contract.emulator import HANDLER, emulator, invoke
 
 EVENTS = sorted((running.PROJECT / "events").glob("*.json"))
 
@@ -44,9 +46,7 @@ def test_notify_answers_every_ready_event_as_its_source_does(built: Path, tmp_pa
     told = [json.loads(line) for line in rendered.splitlines()]
     wanted = {Path(one["file"]).name: outcomes(one) for one in told}
     log = tmp_path / "emulator.log"
-    with emulator(
-        built, "NotifyFunction", "notify.handler.lambda_handler", {"DRY_RUN": "true"}, log
-    ) as address:
+    with emulator(built, "notify", {"DRY_RUN": "true"}, log) as address:
         for event in EVENTS:
             answer = invoke(address, json.loads(event.read_text()))
             assert outcomes(answer) == wanted[event.name], (event.name, answer, log.read_text())
@@ -79,19 +79,62 @@ def test_the_same_source_builds_the_same_bytes(built: Path, tmp_path: Path) -> N
         assert (first / name).read_bytes() == (again / name).read_bytes(), name
 
 
-def test_a_changed_layer_changes_every_function_package(built: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "project"
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], set[str]]:
+    """Which functions' packages are others when a file has one empty line more."""
+    copy = tmp_path_factory.mktemp("project")
     for part in ("layers", "functions", "requirements"):
         shutil.copytree(running.PROJECT / part, copy / part)
-    (copy / "layers/shared/trellis/errors.py").open("a").write("\n")
-    changed = subprocess.run(
-        [sys.executable, "functions/layer_digest.py"],
-        cwd=copy,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert changed != (built / "NotifyFunction/layer.sha256").read_text()
+
+    def packages() -> dict[str, str]:
+        for part in FUNCTIONS.values():
+            subprocess.run(
+                ["make", "--silent", "-f", "functions/Makefile", f"build-{part}"],
+                cwd=copy,
+                env={**os.environ, "ARTIFACTS_DIR": str(copy / "built" / part)},
+                check=True,
+            )
+        return {part: zipped(copy / "built" / part).sha256 for part in FUNCTIONS.values()}
+
+    before = packages()
+
+    def change(name: str) -> set[str]:
+        text = (copy / name).read_text()
+        (copy / name).write_text(f"{text}\n")
+        after = packages()
+        (copy / name).write_text(text)
+        return {part for part in before if before[part] != after[part]}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("layers/shared/trellis/errors.py", set(FUNCTIONS.values())),
+        ("layers/Makefile", set(FUNCTIONS.values())),
+        ("requirements/layer.txt", set(FUNCTIONS.values())),
+        ("functions/rollback/policy.py", {"RollbackFunction"}),
+        ("requirements/rollback.txt", {"RollbackFunction"}),
+        ("requirements/report.txt", {"TaggingAuditFunction"}),
+        ("functions/tagging_audit/policy.toml", {"TaggingAuditFunction"}),
+    ],
+)
+def test_a_changed_layer_changes_the_packages_of_those_that_have_it(
+    changed: Callable[[str], set[str]], name: str, wanted: set[str]
+) -> None:
+    """An alias moves to a new layer only when the package's own hash is another."""
+    assert changed(name) == wanted
+
+
+def test_the_template_gives_each_function_the_layers_that_are_measured() -> None:
+    template = load()
+    shared = template["Globals"]["Function"]["Layers"]
+    for folder, part in FUNCTIONS.items():
+        function = template["Resources"][part]["Properties"]
+        layers = [one["Ref"] for one in (*shared, *function["Layers"])]
+        assert layers == [layer for layer, has in LAYERS.items() if folder in has]
+        assert function["Handler"] == HANDLER
 
 
 def test_another_python_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -106,9 +106,8 @@ def test_an_order_runs_as_a_durable_execution_under_the_runtime(
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{runtime_port}",
         }
-        handler = "rollback.handler.lambda_handler"
         with (
-            emulator(built, "RollbackFunction", handler, variables, log) as address,
+            emulator(built, "rollback", variables, log) as address,
             durable_runtime(int(address.split(":")[2].partition("/")[0]), runtime_port) as runtime,
         ):
             ended = executed(runtime, address, {"command": "dance"})

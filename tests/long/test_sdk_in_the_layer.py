@@ -88,7 +88,7 @@ def test_a_function_runs_on_it(own_sdk: Artifacts) -> None:
     event = json.loads((PROJECT / "events/stage-failed.json").read_text())
     code = (
         "import json, sys\n"
-        "from notify.handler import lambda_handler\n"
+        "from handler import lambda_handler\n"
         "print(lambda_handler(json.load(sys.stdin), None)['outcome'])"
     )
     said = subprocess.run(
