@@ -7,6 +7,7 @@ so after ten minutes, or the first release to production would.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,7 +20,13 @@ QUOTA = "L-1216C47A"
 """Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, counted in vCPUs: 5 in some new
 accounts. https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html"""
 
-_STANDARD = tuple("acdhimrtz")
+_STANDARD = re.compile(r"(?:[acdhimrtz]|im|is)\d")
+"""How the names of that quota's types begin. Inf, Trn, DL, HPC and Mac begin with one of the same
+letters, and have quotas of their own."""
+
+_DEDICATED_HOST = "host"
+"""Where the tenancy is this, hosts are counted, by another quota, and not what runs on them."""
+
 _RUNNING = ("pending", "running")
 
 
@@ -99,5 +106,7 @@ def _used(ec2: Any) -> int:
         for page in pages
         for reservation in page["Reservations"]
         for one in reservation["Instances"]
-        if one["InstanceType"].startswith(_STANDARD) and "InstanceLifecycle" not in one
+        if _STANDARD.match(one["InstanceType"])
+        and "InstanceLifecycle" not in one
+        and one.get("Placement", {}).get("Tenancy") != _DEDICATED_HOST
     )

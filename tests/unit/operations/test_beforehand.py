@@ -63,6 +63,8 @@ class Account:
     @staticmethod
     def _instance(name: str, lifecycle: str = "") -> dict[str, Any]:
         written = {"InstanceType": name, "CpuOptions": {"CoreCount": 2, "ThreadsPerCore": 2}}
+        if lifecycle == "host":
+            return {**written, "Placement": {"Tenancy": "host"}}
         return {**written, **({"InstanceLifecycle": lifecycle} if lifecycle else {})}
 
     def __call__(self, service: str, region: str = "us-west-2") -> Any:
@@ -101,6 +103,32 @@ def test_what_runs_counts_unless_another_quota_counts_it() -> None:
     assert "8 of them run" in said
     others = ("m7i.large", "m7i.large/spot", "p5.48xlarge", "x2gd.large")
     assert account.quota_refusal(Account(limit=16, running=others), PLACE) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "inf2.24xlarge",
+        "trn1.32xlarge",
+        "dl1.24xlarge",
+        "hpc6a.48xlarge",
+        "mac2.metal",
+        "u-6tb1.metal",
+        "m7i.large/host",
+        "c7i.large/spot",
+    ],
+)
+def test_what_another_quota_counts_uses_up_none_of_this_one(name: str) -> None:
+    assert account.quota_refusal(Account(limit=12, running=(name,)), PLACE) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["im4gn.large", "is4gen.large", "i7ie.large", "t2.micro", "a1.large"]
+)
+def test_every_standard_family_counts(name: str) -> None:
+    said = account.quota_refusal(Account(limit=12, running=(name,)), PLACE)
+    assert said is not None
+    assert "4 of them run" in said
 
 
 def test_the_free_plan_names_the_types_that_it_does_not_start() -> None:
