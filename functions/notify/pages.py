@@ -47,6 +47,23 @@ def still_ended(notice: Notice, at: datetime, ledger: Ledger) -> Notice:
     return replace(notice, incident=IncidentMove.CLOSE if keys else None, incident_keys=keys)
 
 
+def may_be_open(notice: Notice, at: datetime, ledger: Ledger) -> bool:
+    """Whether a page that a notice ends was opened, and nothing before the notice has ended it.
+
+    What ended it at the very same time is this notice, told before.
+    """
+    if any(one.key in notice.incident_keys for one in _remembered(notice, at, ledger)):
+        return True
+    for key in notice.incident_keys:
+        opened = ledger.marked(about_page(key), _OPENED)
+        ended = ledger.marked(about_page(key), _ENDED)
+        if opened is None or opened > at:
+            continue
+        if ended is None or ended < opened or ended >= at:
+            return True
+    return False
+
+
 def open_at(pipeline: str, stage: str | None, at: datetime, ledger: Ledger) -> list[Incident]:
     """The pages of a pipeline, or of one stage of it, that a success at a time ends."""
     return [incident for incident in ledger.incidents(pipeline, stage) if incident.at < at]
@@ -60,8 +77,14 @@ def ending(notice: Notice, pages: Sequence[Incident]) -> Notice:
 
 def forget(notice: Notice, at: datetime, ledger: Ledger) -> None:
     """Forget the pages that a notice has ended."""
-    if not notice.pipeline:
-        return
-    for incident in ledger.incidents(notice.pipeline, notice.stage):
-        if incident.key in notice.incident_keys and incident.at <= at:
+    for incident in _remembered(notice, at, ledger):
+        if incident.key in notice.incident_keys:
             ledger.close_incident(incident)
+
+
+def _remembered(notice: Notice, at: datetime, ledger: Ledger) -> list[Incident]:
+    """The pages that stand open, at a time, for the pipeline or the stage of a notice."""
+    if not notice.pipeline:
+        return []
+    found = ledger.incidents(notice.pipeline, notice.stage)
+    return [incident for incident in found if incident.at <= at]

@@ -86,18 +86,20 @@ def parse(text: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def check(text: str, configured: Collection[Channel]) -> None:
-    """Raise ConfigError where a table of the user's own names a channel that is not set up."""
-    if not text.strip():
-        return
-    for rule in parse(text):
-        for channel in sorted(rule.channels or ()):
-            if channel not in configured:
-                raise ConfigError(
-                    SETTING,
-                    f"{rule.severity.value}=…{channel.value}",
-                    f"add {channel.value} to the chat secret, or take it out of the rule",
-                )
+def lacking(text: str, configured: Collection[Channel]) -> frozenset[Channel]:
+    """The channels that a table of the user's own names and that are not set up."""
+    named = {channel for rule in parse(text) for channel in rule.channels or ()}
+    return frozenset(named.difference(configured)) if text.strip() else frozenset()
+
+
+def complaint(missing: Collection[Channel]) -> ConfigError:
+    """What is wrong with a table that names channels which are not set up."""
+    names = sorted(channel.value for channel in missing)
+    return ConfigError(
+        SETTING,
+        f"…={'+'.join(names)}",
+        f"add {', '.join(names)} to the chat secret (ChatSecretArn), or take it out of the rules",
+    )
 
 
 def route(notice: Notice, rules: tuple[Rule, ...], configured: Collection[Channel]) -> Routing:

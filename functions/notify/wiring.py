@@ -15,6 +15,7 @@ from notify.config import Config
 from notify.deliver import Desk, Sender
 from notify.gather import Gatherer
 from notify.queue import NotifyQueue
+from notify.route import Channel
 from notify.workflow import Office
 from trellis.errors import ConfigError
 from trellis.ledger import Ledger
@@ -99,13 +100,14 @@ def open_office(config: Config, context: Any, *, is_blind: bool = False) -> Offi
     ledger = Ledger(BlankTable()) if is_blind else fittings.ledger
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     life = timedelta(milliseconds=remaining()) if remaining else _SHORTEST_LIFE
-    chat, problem = _chat(config, ledger)
+    chat = _chat(config, ledger)
     return Office(
         config=config,
         rules=route.parse(config.routes),
         gatherer=fittings.gatherer,
-        senders=[fittings.email, *chat],
-        problem=problem,
+        senders=[fittings.email, *chat.senders],
+        problem=chat.problem,
+        absent=chat.absent,
         queue=open_queue(config),
         desk=Desk(
             ledger=ledger,
@@ -126,23 +128,39 @@ def open_queue(config: Config) -> NotifyQueue | None:
     return NotifyQueue(lambda: clients.get("sqs"), config.queue_url, config.dead_letter_url)
 
 
-def _chat(config: Config, ledger: Ledger) -> tuple[list[Sender], Exception | None]:
-    """The channels beside e-mail; where their settings are wrong, e-mail goes out all the same."""
-    try:
-        if config.chat_secret_arn is None:
-            route.check(config.routes, [route.Channel.EMAIL])
-            return [], None
-        from notify.chat import ChatSettings, senders
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    """The channels beside e-mail; which of them are not there though they should be, and why."""
 
-        settings = ChatSettings.from_secret(_secret(config, config.chat_secret_arn))
-        route.check(config.routes, [route.Channel.EMAIL, *settings.channels()])
-        return senders(settings, lambda: ledger), None
+    senders: list[Sender]
+    problem: Exception | None = None
+    absent: frozenset[Channel] = frozenset(Channel) - {Channel.EMAIL}
+
+
+def _chat(config: Config, ledger: Ledger) -> _Chat:
+    """The channels beside e-mail; whatever is wrong with some, the others are there."""
+    found: list[Sender] = []
+    there = [Channel.EMAIL]
+    try:
+        if config.chat_secret_arn is not None:
+            from notify.chat import ChatSettings, senders
+
+            settings = ChatSettings.from_secret(_secret(config, config.chat_secret_arn))
+            found = senders(settings, lambda: ledger)
+            there += settings.channels()
     except ConfigError as err:
-        logger.error("the chat channels are not set up", reason=str(err))
-        return [], err
-    except ValueError as err:  # whatever is wrong with them, it must not stop the mail
-        logger.error("the chat channels are not set up", reason=type(err).__name__)
-        return [], ConfigError("CHAT_SECRET_ARN", "(hidden)", "see docs/notifications.md")
+        return _complained(_Chat([], err))
+    except ValueError as err:  # whose text may quote what nobody should read
+        mend = f"see docs/notifications.md ({type(err).__name__})"
+        return _complained(_Chat([], ConfigError("CHAT_SECRET_ARN", "(hidden)", mend)))
+    if lacking := route.lacking(config.routes, there):
+        return _complained(_Chat(found, route.complaint(lacking), lacking))
+    return _Chat(found)
+
+
+def _complained(chat: _Chat) -> _Chat:
+    logger.error("the chat channels are not set up", reason=str(chat.problem))
+    return chat
 
 
 def _secret(config: Config, arn: str) -> str:

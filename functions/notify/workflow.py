@@ -78,7 +78,19 @@ class Office:
     desk: Desk
     queue: Queue | None = None
     problem: Exception | None = None
-    """Why the channels beside e-mail are not there though they should be."""
+    """Why channels are not there though they should be."""
+    absent: frozenset[Channel] = frozenset(Channel) - {Channel.EMAIL}
+    """Which ones, where there is a problem; all beside e-mail where nobody can tell."""
+
+    @property
+    def missing(self) -> frozenset[Channel]:
+        """Channels that people count on and that are not there: what they should get waits."""
+        return frozenset() if self.problem is None else self.absent
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether there is a pager, or should be one: then it matters what opens and ends."""
+        return self.has(Channel.PAGERDUTY) or Channel.PAGERDUTY in self.missing
 
     @property
     def board(self) -> Board | None:
@@ -199,7 +211,7 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
     is_through = told is Occasion.SUCCEEDED and not is_rollback(event, story)
     recovered_from = len(ledger.failed_runs(event.pipeline, at)) if is_through else 0
     notice = compose(event, story, recovered_from)
-    if is_through and office.has(Channel.PAGERDUTY):
+    if is_through and office.has_pages:
         pages.end(notice.incident_keys, at, ledger)
         notice = pages.ending(notice, pages.open_at(event.pipeline, None, at, ledger))
     failed = failed_actions(event, story) if told in (Occasion.FAILED, Occasion.REJECTED) else ()
@@ -227,7 +239,7 @@ def _tell_occasion(event: ReleaseEvent, story: Story, verdict: Verdict, office: 
 def _end_pages(event: ReleaseEvent, office: Office) -> None:
     """End the pages of a stage that works again."""
     is_mended = event.level is Level.STAGE and event.state is State.SUCCEEDED
-    if not is_mended or event.stage is None or not office.has(Channel.PAGERDUTY):
+    if not is_mended or event.stage is None or not office.has_pages:
         return
     ledger = office.desk.ledger
     at = event.origin.at or office.desk.now()
@@ -325,11 +337,11 @@ def _show(event: ReleaseEvent, office: Office) -> None:
 def _send_page(notice: Notice, told: Told, at: datetime, office: Office) -> None:
     """Send a notice that may open or end pages, so that no page outlives what it is about."""
     ledger = office.desk.ledger
-    match notice.incident if office.has(Channel.PAGERDUTY) else None:
+    match notice.incident if office.has_pages else None:
         case IncidentMove.OPEN:
             pages.begin(notice, at, ledger)
             is_late = pages.is_over(notice, at, ledger)
-            _send(replace(notice, incident=None) if is_late else notice, told, office)
+            _send(_without_page(notice) if is_late else notice, told, office)
             # Its end may have been sent while it was on its way itself.
             if pages.is_over(notice, at, ledger):
                 over = replace(notice, incident=IncidentMove.CLOSE)
@@ -337,16 +349,28 @@ def _send_page(notice: Notice, told: Told, at: datetime, office: Office) -> None
                 deliver(over, replace(told, fact=f"{told.fact}#over"), pagers, office.desk)
                 pages.forget(over, at, ledger)
         case IncidentMove.CLOSE:
+            is_owed = office.has(Channel.PAGERDUTY) or pages.may_be_open(notice, at, ledger)
             pages.end(notice.incident_keys, at, ledger)
-            ended = pages.still_ended(notice, at, ledger)
+            # Without the pager only what it surely has to hear waits for it.
+            ended = pages.still_ended(notice, at, ledger) if is_owed else _without_page(notice)
             _send(ended, told, office)
             pages.forget(ended, at, ledger)
         case None:
             _send(notice, told, office)
 
 
+def _without_page(notice: Notice) -> Notice:
+    return replace(notice, incident=None)
+
+
 def _send(notice: Notice, told: Told, office: Office) -> None:
-    routing = route(notice, office.rules, [sender.channel for sender in office.senders])
+    """Send a notice to every channel that should have it.
+
+    Raises DeliveryError where one of them is not there, after the others have it: so it comes
+    again, and in the end is among the dead letters, whose alarm people see.
+    """
+    there = [sender.channel for sender in office.senders]
+    routing = route(notice, office.rules, [*there, *office.missing])
     logger.info(
         "composed",
         headline=notice.headline,
@@ -356,8 +380,9 @@ def _send(notice: Notice, told: Told, office: Office) -> None:
     )
     wanted = [sender for sender in office.senders if sender.channel in routing.channels]
     deliver(notice, told, wanted, office.desk)
-    if office.problem is not None and wanted:
-        raise DeliveryError(f"the chat channels are not set up: {office.problem}")
+    if lacking := [channel for channel in routing.channels if channel not in there]:
+        names = ", ".join(channel.value for channel in lacking)
+        raise DeliveryError(f"not set up, and should hear of it: {names}. {office.problem}")
 
 
 def _log(event: ReleaseEvent, verdict: Verdict) -> None:

@@ -340,6 +340,77 @@ def test_a_route_to_a_channel_that_is_not_set_up_is_complained_about(
     assert len(stack.mails()) == 1
 
 
+CHAT_ALONE = "critical=all error=slack+pagerduty action=slack success=slack info=slack"
+
+
+@pytest.mark.parametrize("routes", [CHAT_ALONE, ""])
+@pytest.mark.parametrize("name", ["approval-requested", "alarm-on", "pipeline-started"])
+def test_what_goes_to_chat_channels_alone_comes_again_until_their_secret_is_mended(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, name: str, routes: str
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", routes)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    event = {**sample(name), "trellis-deferred": "waited"}
+    with running(ChatServer()) as server:
+        whole = {
+            "slack": {"webhook_url": f"{server.url}/hook"},
+            "pagerduty": {"routing_key": "R" * 32, "events_url": server.url},
+        }
+        set_up_chat(json.dumps(whole)[:-1], monkeypatch)  # somebody forgot a brace
+        for tries in (1, 2):
+            assert handle(in_queue(event, received=tries))["batchItemFailures"] != []
+        mend_chat(whole)
+        assert handle(in_queue(event, received=3)) == {"batchItemFailures": []}
+        assert len(server.hooks) == 1
+        assert len(server.open_pages) == (name == "alarm-on")
+    is_mailed = not routes and name != "pipeline-started"
+    assert len(stack.mails()) == is_mailed
+
+
+def test_what_goes_by_mail_alone_does_not_wait_for_the_chat_channels(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", "action=email error=all")
+    set_up_chat("no JSON", monkeypatch)
+    assert handle(in_queue(sample("approval-requested"))) == {"batchItemFailures": []}
+    assert len(stack.mails()) == 1
+
+
+def test_a_route_to_a_channel_that_the_secret_lacks_costs_the_others_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", f"{CHAT_ALONE} warning=slack+teams")
+    with running(ChatServer()) as server:
+        set_up_chat(
+            {
+                "slack": {"webhook_url": f"{server.url}/hook"},
+                "pagerduty": {"routing_key": "R" * 32, "events_url": server.url},
+            },
+            monkeypatch,
+        )
+        assert handle(in_queue(sample("alarm-on"))) == {"batchItemFailures": []}
+        assert [len(server.hooks), len(server.open_pages)] == [1, 1]
+        warning = sample("health-warning")
+        assert len(handle(in_queue(warning))["batchItemFailures"]) == 1
+        assert len(server.hooks) == 2
+        handle(in_queue(warning, received=5))
+        assert len(server.hooks) == 2
+    (dead,) = stack.buried()
+    assert "teams" in dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+
+
+def test_a_route_to_chat_channels_without_a_secret_ends_among_the_dead_letters(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFICATION_ROUTES", CHAT_ALONE)
+    forget()
+    assert len(handle(in_queue(sample("alarm-on")))["batchItemFailures"]) == 1
+    handle(in_queue(sample("alarm-on"), received=5))
+    (dead,) = stack.buried()
+    assert "add pagerduty, slack" in dead["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+    assert stack.mails() == []
+
+
 def test_a_routing_table_that_does_not_read_stops_the_cold_start(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,4 +502,11 @@ def set_up_chat(secret: object, monkeypatch: pytest.MonkeyPatch) -> None:
         made = boto3.client("secretsmanager").create_secret(Name="chat", SecretString=text)
         arn = made["ARN"]
     monkeypatch.setenv("CHAT_SECRET_ARN", arn)
+    forget()
+
+
+def mend_chat(secret: object) -> None:
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId="chat", SecretString=json.dumps(secret)
+    )
     forget()

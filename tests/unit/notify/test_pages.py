@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import pytest
 
 from notify.channels.pagerduty import render
-from notify.deliver import Delivery, RefusedError
+from notify.deliver import Delivery, DeliveryError, RefusedError
 from notify.notice import Notice
+from notify.parcel import Parcel
+from notify.recognise import recognise
 from notify.route import Channel
+from notify.workflow import tell
 from tests.unit.notify.bureau import Bureau, Recorder
 from tests.unit.notify.runs import DENIED, Pipeline
 from tests.unit.notify.samples import sample
+from trellis.errors import ConfigError
 
 PLACE = "123456789012/us-east-1"
 PROD = f"{PLACE}/shop-pipeline-main/DeployToProd"
@@ -233,3 +238,58 @@ def test_an_environment_and_the_alarm_on_its_health_are_one_incident() -> None:
     assert pager.open == {f"{PLACE}/shop-prod-main/health"}
     bureau.tell(health("Severe to Ok", 10))
     assert pager.open == set()
+
+
+def tell_without_pager(bureau: Bureau, event: dict[str, Any]) -> None:
+    """As it is told while the chat secret cannot be read."""
+    office = replace(
+        bureau.office(with_queue=False),
+        senders=[one for one in bureau.senders if one.channel is Channel.EMAIL],
+        problem=ConfigError("CHAT_SECRET_ARN", "(hidden)", "make the secret a JSON object"),
+    )
+    tell(recognise(event), Parcel(content=event), office)
+
+
+@pytest.mark.parametrize("routes", ["", "critical=pagerduty error=pagerduty"])
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_the_end_of_a_page_waits_for_a_pager_that_cannot_be_set_up(
+    events: list[dict[str, Any]], routes: str
+) -> None:
+    pager = Pager()
+    bureau = Bureau(senders=[Recorder(), pager], routes=routes)
+    opening, ending = events
+    bureau.tell(opening, with_queue=False)
+    assert len(pager.open) == 1
+    for _ in range(2):
+        with pytest.raises(DeliveryError, match="pagerduty"):
+            tell_without_pager(bureau, ending)
+    mails = list(bureau.senders[0].sent)
+    bureau.tell(ending, with_queue=False)
+    assert pager.open == set()
+    assert bureau.senders[0].sent == mails
+
+
+@pytest.mark.parametrize("events", CONDITIONS.values(), ids=CONDITIONS)
+def test_a_page_that_waits_for_its_pager_is_not_opened_after_its_end(
+    events: list[dict[str, Any]],
+) -> None:
+    pager = Pager()
+    bureau = Bureau(senders=[Recorder(), pager], routes="critical=pagerduty error=pagerduty")
+    for event in events:
+        with pytest.raises(DeliveryError):
+            tell_without_pager(bureau, event)
+    for event in events:
+        bureau.tell(event, with_queue=False)
+    assert pager.open == set()
+    assert pager.opened == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [stage("SUCCEEDED", "two", "09:06:00"), health("Info to Ok", 1), alarm("OK", "OK", "09:06:00")],
+    ids=["a stage", "an environment", "an alarm"],
+)
+def test_what_ends_no_page_does_not_wait_for_a_pager(event: dict[str, Any]) -> None:
+    bureau = office(Pager())
+    for _ in range(2):
+        tell_without_pager(bureau, event)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notify.notice import IncidentMove, Notice, Severity, Tier
-from notify.route import DEFAULT, PATTERN, Channel, check, parse, route
+from notify.route import DEFAULT, PATTERN, Channel, complaint, lacking, parse, route
 from operations.template import load
 from trellis.errors import ConfigError
 
@@ -135,11 +135,11 @@ def test_the_pattern_and_the_function_agree_on_any_text(text: str) -> None:
 
 
 def test_a_table_of_ones_own_may_name_only_channels_that_are_set_up() -> None:
-    check("", [Channel.EMAIL])
-    check("error=email", [Channel.EMAIL])
-    check("error=all", [Channel.EMAIL])
-    with pytest.raises(ConfigError, match="add teams to the chat secret"):
-        check("error=email+teams", [Channel.EMAIL])
+    for table in ("", "error=email", "error=all"):
+        assert lacking(table, [Channel.EMAIL]) == frozenset()
+    missing = lacking("error=email+teams warning=webhook", [Channel.EMAIL])
+    assert missing == {Channel.TEAMS, Channel.WEBHOOK}
+    assert "add teams, webhook to the chat secret" in str(complaint(missing))
 
 
 def test_the_template_checks_the_table_with_this_pattern() -> None:
