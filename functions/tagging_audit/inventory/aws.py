@@ -57,6 +57,8 @@ class Why(StrEnum):
     DENIED = "denied"
     THROTTLED = "throttled"
     GONE = "gone"
+    ENDED = "ended"
+    """What was asked for is described, but as something that is over."""
     REFUSED = "refused"
     """It answered with another error."""
     SILENT = "silent"
@@ -75,6 +77,7 @@ class CallError(TrellisError):
                 Why.DENIED: f"{action} was denied",
                 Why.THROTTLED: f"{action} was throttled to the end of its retries",
                 Why.GONE: f"{action} says that it is gone",
+                Why.ENDED: f"{action} says that it has come to its end",
                 Why.REFUSED: f"{action} was refused: {code}: {said}",
                 Why.SILENT: f"{action} was not answered: {said}",
             }[why]
@@ -203,10 +206,10 @@ def _error(action: str, response: Any) -> CallError:
     return CallError(action, why, code, said)
 
 
-def nothing_found(service: str, operation: str) -> CallError:
-    """The error for an answer that leaves out what was asked for."""
+def nothing_found(service: str, operation: str, why: Why = Why.GONE) -> CallError:
+    """The error for an answer that leaves out what was asked for, or says that it has ended."""
     name = "".join(word.capitalize() for word in operation.split("_"))
-    return CallError(f"{_PREFIXES.get(service, service)}:{name}", Why.GONE, "", "")
+    return CallError(f"{_PREFIXES.get(service, service)}:{name}", why, "", "")
 
 
 def in_threads(work: list[Callable[[], None]]) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tagging_audit.inventory.aws import Aws
+from tagging_audit.inventory.ended import has_ended
 from tagging_audit.inventory.tagging_api import pairs
 from tagging_audit.kinds import RESERVED_ROLE, SERVICE_LINKED_ROLE, Place
 
@@ -28,6 +29,8 @@ class Listed:
     """Why this one can carry no tags: it is AWS's own."""
     is_note: bool = False
     """It says something of a resource that another call lists."""
+    has_ended: bool = False
+    """Its service still describes it, but it is there no longer."""
 
 
 type _Read = Callable[[Mapping[str, Any], Place], Iterator[Listed]]
@@ -106,10 +109,12 @@ def _arns(
     tags: str | None = None,
     service: str = "",
     before: str = "",
+    type_: str = "",
 ) -> _Read:
     """A reader for a list of ARNs, or of items with an ARN, or of names that make one.
 
     `before` is what stands before the name in its ARN; with it, `arn` is the name's field.
+    `type_` is named where items may be shown after their end.
     """
 
     def read(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
@@ -119,6 +124,7 @@ def _arns(
                 place.arn(service, before + found) if service else found,
                 tags=None if tags is None else pairs(item.get(tags)),
                 created=None if created is None else _time(item.get(created)),
+                has_ended=bool(type_) and has_ended(type_, item),
             )
 
     return read
@@ -183,24 +189,23 @@ def _alarms(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
 def _instances(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
     for reservation in answer.get("Reservations") or ():
         for instance in reservation.get("Instances") or ():
-            if instance.get("State", {}).get("Name") not in ("terminated", "shutting-down"):
-                yield Listed(
-                    place.arn("ec2", f"instance/{instance['InstanceId']}"),
-                    tags=pairs(instance.get("Tags")),
-                    created=_time(instance.get("LaunchTime")),
-                )
+            yield Listed(
+                place.arn("ec2", f"instance/{instance['InstanceId']}"),
+                tags=pairs(instance.get("Tags")),
+                created=_time(instance.get("LaunchTime")),
+                has_ended=has_ended("AWS::EC2::Instance", instance),
+            )
 
 
 def _secrets(answer: Mapping[str, Any], place: Place) -> Iterator[Listed]:
     for secret in answer.get("SecretList") or ():
-        if secret.get("DeletedDate"):
-            continue
         owner = secret.get("OwningService")
         yield Listed(
             secret["ARN"],
             tags=pairs(secret.get("Tags")),
             created=_time(secret.get("CreatedDate")),
             refusal=f"{owner} manages the secret" if owner else None,
+            has_ended=has_ended("AWS::SecretsManager::Secret", secret),
         )
 
 
@@ -223,7 +228,13 @@ LISTERS: tuple[Lister, ...] = (
     Lister(
         "autoscaling",
         "describe_auto_scaling_groups",
-        _arns("AutoScalingGroups", "AutoScalingGroupARN", created="CreatedTime", tags="Tags"),
+        _arns(
+            "AutoScalingGroups",
+            "AutoScalingGroupARN",
+            created="CreatedTime",
+            tags="Tags",
+            type_="AWS::AutoScaling::AutoScalingGroup",
+        ),
         ("AWS::AutoScaling::AutoScalingGroup",),
         request={"MaxRecords": 100},
     ),
@@ -272,6 +283,7 @@ LISTERS: tuple[Lister, ...] = (
             tags="Tags",
             service="ec2",
             before="volume/",
+            type_="AWS::EC2::Volume",
         ),
         ("AWS::EC2::Volume",),
         request={"MaxResults": 500},
@@ -300,7 +312,12 @@ LISTERS: tuple[Lister, ...] = (
     Lister(
         "elasticbeanstalk",
         "describe_environments",
-        _arns("Environments", "EnvironmentArn", created="DateCreated"),
+        _arns(
+            "Environments",
+            "EnvironmentArn",
+            created="DateCreated",
+            type_="AWS::ElasticBeanstalk::Environment",
+        ),
         ("AWS::ElasticBeanstalk::Environment",),
         request={"MaxRecords": 1000, "IncludeDeleted": False},
     ),
@@ -373,7 +390,13 @@ LISTERS: tuple[Lister, ...] = (
     Lister(
         "rds",
         "describe_db_clusters",
-        _arns("DBClusters", "DBClusterArn", created="ClusterCreateTime", tags="TagList"),
+        _arns(
+            "DBClusters",
+            "DBClusterArn",
+            created="ClusterCreateTime",
+            tags="TagList",
+            type_="AWS::RDS::DBCluster",
+        ),
         ("AWS::RDS::DBCluster",),
         token=("Marker", "Marker"),
         request={"MaxRecords": 100},
@@ -381,7 +404,13 @@ LISTERS: tuple[Lister, ...] = (
     Lister(
         "rds",
         "describe_db_instances",
-        _arns("DBInstances", "DBInstanceArn", created="InstanceCreateTime", tags="TagList"),
+        _arns(
+            "DBInstances",
+            "DBInstanceArn",
+            created="InstanceCreateTime",
+            tags="TagList",
+            type_="AWS::RDS::DBInstance",
+        ),
         ("AWS::RDS::DBInstance",),
         token=("Marker", "Marker"),
         request={"MaxRecords": 100},
@@ -400,7 +429,8 @@ LISTERS: tuple[Lister, ...] = (
         "list_secrets",
         _secrets,
         ("AWS::SecretsManager::Secret",),
-        request={"MaxResults": 100},
+        # Those that wait to be deleted too: an index may show them.
+        request={"MaxResults": 100, "IncludePlannedDeletion": True},
     ),
     Lister(
         "sns",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tagging_audit.inventory.aws import Aws, CallError, nothing_found
+from tagging_audit.inventory.aws import Aws, CallError, Why, nothing_found
+from tagging_audit.inventory.ended import can_linger, has_ended
 from tagging_audit.inventory.tagging_api import pairs
 from trellis.arn import Arn
 
@@ -127,10 +128,18 @@ _READERS: Mapping[str, _Reader] = {
         "elbv2", "describe_tags", lambda arn: {"ResourceArns": [arn]}, within=("TagDescriptions",)
     ),
     "AWS::RDS::DBCluster": _Reader(
-        "rds", "list_tags_for_resource", _whole("ResourceName"), "TagList"
+        "rds",
+        "describe_db_clusters",
+        _end("DBClusterIdentifier", ":"),
+        "TagList",
+        ("DBClusters",),
     ),
     "AWS::RDS::DBInstance": _Reader(
-        "rds", "list_tags_for_resource", _whole("ResourceName"), "TagList"
+        "rds",
+        "describe_db_instances",
+        _end("DBInstanceIdentifier", ":"),
+        "TagList",
+        ("DBInstances",),
     ),
     **{
         f"AWS::ElasticBeanstalk::{kind}": _Reader(
@@ -146,8 +155,14 @@ def can_read(type_: str) -> bool:
     return type_ in _READERS
 
 
+def shows_ends(type_: str) -> bool:
+    """Whether a reader here knows a resource that is only described any more from one that is."""
+    reader = _READERS.get(type_)
+    return reader is not None and can_linger(type_) and reader.operation.startswith("describe_")
+
+
 def read(aws: Aws, region: str, arn: str, type_: str) -> dict[str, str]:
-    """The tags of one resource. Raises CallError, also when it is gone."""
+    """The tags of one resource. Raises CallError, also when it is gone or has ended."""
     reader = _READERS[type_]
     try:
         answer = aws.call(reader.client, region, reader.operation, **reader.request(arn))
@@ -160,6 +175,8 @@ def read(aws: Aws, region: str, arn: str, type_: str) -> dict[str, str]:
         if not items:
             raise nothing_found(reader.client, reader.operation)
         answer = items[0]
+    if has_ended(type_, answer):
+        raise nothing_found(reader.client, reader.operation, Why.ENDED)
     return pairs(answer.get(reader.tags))
 
 

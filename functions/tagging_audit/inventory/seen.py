@@ -60,6 +60,8 @@ class Union:
         self._seen: dict[str, Seen] = {}
         self._refusals: dict[str, str] = {}
         """Why just this resource can carry no tags; it may not be seen yet."""
+        self._ended: set[str] = set()
+        """What its own service says is there no longer; an index may still show it."""
         self._lock = threading.Lock()
         self.listed: set[tuple[str, str]] = set()
         """Types and Regions whose list call came to its end."""
@@ -98,6 +100,8 @@ class Union:
         """Add what one source knows. `region` is the Region that was asked."""
         arn = tidy(arn)
         with self._lock:
+            if arn in self._ended:
+                return
             seen = self._seen.get(arn)
             if seen is None:
                 kind, home = described(arn)
@@ -123,6 +127,12 @@ class Union:
     def drop(self, arn: str) -> None:
         """Forget a resource that is gone."""
         with self._lock:
+            self._seen.pop(tidy(arn), None)
+
+    def end(self, arn: str) -> None:
+        """Forget a resource, whoever may show it later: its service says that it has ended."""
+        with self._lock:
+            self._ended.add(tidy(arn))
             self._seen.pop(tidy(arn), None)
 
     def has_none(self, arn: str) -> None:
@@ -224,6 +234,7 @@ class Union:
                 for arn, seen in self._seen.items()
             },
             "refusals": dict(self._refusals),
+            "ended": sorted(self._ended),
             "listed": sorted(self.listed),
             "scanned": sorted(self.scanned),
             "searched": sorted(self.searched),
@@ -248,6 +259,8 @@ class Union:
                 *rest,
             )
         union._refusals = dict(written["refusals"])
+        # An audit that an earlier version began has none.
+        union._ended = set(written.get("ended", ()))
         union.listed = {(kind, region) for kind, region in written["listed"]}
         union.scanned = set(written["scanned"])
         union.searched = set(written["searched"])

@@ -17,7 +17,7 @@ from tagging_audit.inventory import explorer, listing, own_tags, tagging_api
 from tagging_audit.inventory.aws import Aws, CallError, Why, in_threads
 from tagging_audit.inventory.seen import Seen, Trouble, Union
 from tagging_audit.inventory.stack import add_stack
-from tagging_audit.kinds import GLOBAL, Place
+from tagging_audit.kinds import GLOBAL, Place, described
 from tagging_audit.resource import Source
 from tagging_audit.scope import ENVIRONMENT_TAG, SHARED, ScopeKind
 from trellis.arn import partition_of
@@ -25,6 +25,9 @@ from trellis.arn import partition_of
 _MOST_RESTARTS = 3
 _STACK = "cloudformation:"
 _OUT_OF_TIME = "the time ran out before"
+
+_HEARSAY = frozenset({Source.EVENT, Source.EXPLORER, Source.TAGGING_API})
+"""They may name what is gone: an event is past, and an index is behind."""
 
 # Types whose every tagged resource the tagging API is known to show: its silence is an answer.
 _ANSWERED = frozenset(
@@ -100,7 +103,8 @@ class Take:
         tasks: Iterable[Task] | None = None,
     ) -> None:
         self._aws, self._order, self._has_time = aws, order, has_time
-        self.union = union or Union()
+        # One in which nothing was seen yet still knows who was asked.
+        self.union = Union() if union is None else union
         self.stage = stage
         self.tasks = list(self._tasks_of(stage) if tasks is None else tasks)
 
@@ -292,6 +296,9 @@ class Take:
                 self.union.fail(Trouble(str(err), _home(lister, task), lister.types))
                 return None
             for one in found:
+                if one.has_ended:
+                    self.union.end(one.arn)
+                    continue
                 if one.is_note:
                     self.union.refuse(one.arn, str(one.refusal))
                     continue
@@ -343,7 +350,14 @@ class Take:
         return None
 
     def _ask_by_arn(self, region: str) -> None:
-        known = [arn for arn, _ in self.union.without_tags(region) if tagging_api.takes(arn)]
+        # Of what was made a moment ago only its service knows whether it is there still.
+        is_asked_of_service = self._order.scope is ScopeKind.ARNS
+        known = [
+            arn
+            for arn, seen in self.union.without_tags(region)
+            if tagging_api.takes(arn)
+            and not (is_asked_of_service and own_tags.shows_ends(seen.type))
+        ]
         for arn, tags in tagging_api.of_arns(self._aws, region, known):
             self.union.add(arn, Source.TAGGING_API, region=region, tags=tags)
 
@@ -352,11 +366,13 @@ class Take:
         if self._order.scope is not ScopeKind.STACK or not tiers:
             return
         for arn, tags in tagging_api.with_tag(self._aws, region, ENVIRONMENT_TAG, list(tiers)):
+            # Instances come and go: what the environment does not name itself may be gone.
+            may_be_gone = arn not in self.union and own_tags.shows_ends(described(arn)[0])
             self.union.add(
                 arn,
                 Source.TAGGING_API,
                 region=region,
-                tags=tags,
+                tags=None if may_be_gone else tags,
                 is_ours=True,
                 tier=tiers.get(tags.get(ENVIRONMENT_TAG, ""), SHARED),
             )
@@ -386,7 +402,9 @@ class Take:
         try:
             tags = own_tags.read(self._aws, region, arn, seen.type)
         except CallError as err:
-            if err.why is Why.GONE and set(seen.sources) <= {Source.EVENT, Source.EXPLORER}:
+            if err.why is Why.ENDED:
+                self.union.end(arn)
+            elif err.why is Why.GONE and set(seen.sources) <= _HEARSAY:
                 # Nobody who would know has just named it: it is really gone.
                 self.union.drop(arn)
             else:

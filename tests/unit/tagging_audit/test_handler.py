@@ -877,6 +877,49 @@ def test_what_is_created_without_tags_is_looked_at_after_its_grace(world: World)
     assert told["worst"][0]["arn"] == arn("created")
 
 
+def launched(tags: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """An instance with these tags, and the event of its launch."""
+    ec2 = client("ec2")
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    (made,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    if tags:
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        ec2.create_tags(Resources=[made["InstanceId"]], Tags=pairs)
+    items = [{"instanceId": made["InstanceId"]}]
+    return made["InstanceId"], {
+        "source": "aws.ec2",
+        "detail-type": "AWS API Call via CloudTrail",
+        "time": "2026-11-24T09:00:00Z",
+        "detail": {
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": "RunInstances",
+            "awsRegion": "us-east-1",
+            "recipientAccountId": ACCOUNT,
+            "readOnly": False,
+            "responseElements": {"instancesSet": {"items": items}},
+        },
+    }
+
+
+@pytest.mark.parametrize("tags", [{}, {"Name": "a try"}], ids=["untagged", "half tagged"])
+def test_an_instance_that_was_terminated_within_its_grace_is_not_told(
+    world: World, tags: dict[str, str]
+) -> None:
+    instance, event = launched(tags)
+    invoke(in_queue(event))
+    client("ec2").terminate_instances(InstanceIds=[instance])
+    after_the_grace(world)
+    assert world.told() == []
+
+
+def test_an_instance_that_runs_untagged_is_told(world: World) -> None:
+    instance, event = launched({})
+    invoke(in_queue(event))
+    after_the_grace(world)
+    (told,) = world.told()
+    assert told["worst"][0]["arn"].endswith(instance)
+
+
 # This stack's own resources.
 
 

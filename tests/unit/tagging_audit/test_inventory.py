@@ -443,3 +443,42 @@ def test_what_is_not_reached_is_named_and_stays_unknown(moto: Gate) -> None:
         "the time ran out before resource-explorer-2:Search came to its end",
     ]
     assert inventory.stage is Stage.DONE
+
+
+def still_shown(moto: Gate, arn: str) -> None:
+    """The tagging API shows what is gone for a while, with the tags that it had."""
+    moto.answer(
+        "GetResources",
+        {
+            "ResourceTagMappingList": [
+                {"ResourceARN": arn, "Tags": [{"Key": "Name", "Value": "a"}]}
+            ],
+            "PaginationToken": "",
+        },
+    )
+
+
+def test_a_terminated_instance_is_not_there_whatever_an_index_shows(moto: Gate) -> None:
+    ec2 = client("ec2")
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    (made,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    arn = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/{made['InstanceId']}"
+    still_shown(moto, arn)
+    wanted = order(services=("ec2",))
+    assert arn not in taken(wanted)
+    # Also where the list and the index are read in two invocations.
+    listing_only = take(wanted, lambda: listing_only.stage is Stage.LIST)
+    assert not listing_only.run()
+    later = Take.from_json(listing_only.to_json(), aws(), wanted, lambda: True)
+    assert later.run()
+    assert arn not in later.union
+
+
+def test_a_secret_that_waits_to_be_deleted_is_not_there(moto: Gate) -> None:
+    secrets = client("secretsmanager")
+    arn = secrets.create_secret(Name="old", SecretString="x", Tags=[])["ARN"]
+    secrets.delete_secret(SecretId="old", RecoveryWindowInDays=7)
+    still_shown(moto, arn)
+    assert arn not in taken(order(services=("secretsmanager",)))
+    assert arn not in taken(order(scope=ScopeKind.ARNS, arns=(arn,)))

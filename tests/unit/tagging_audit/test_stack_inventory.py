@@ -245,6 +245,35 @@ def test_holds_what_beanstalk_makes_for_the_environments(moto: Gate) -> None:
     assert found["bakery-demo"].route is TagRoute.API
 
 
+def test_an_instance_that_its_environment_has_replaced_is_not_there(moto: Gate) -> None:
+    """The tagging API shows it for a while, by the tag that names its environment."""
+    ended = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/i-0"
+
+    def tagging_api(request: Request) -> Answer | None:
+        if request.operation != "GetResources" or "TagFilters" not in request.body:
+            return None
+        group = {"Key": "elasticbeanstalk:environment-name", "Value": "bakery-dev-demo"}
+        return 200, {"ResourceTagMappingList": [{"ResourceARN": ended, "Tags": [group]}]}
+
+    moto.rules.append(tagging_api)
+    beanstalk(moto)
+    moto.rules.append(answer("ListTagsForResource", "<ResourceTags/>"))
+    moto.rules.append(
+        lambda request: (
+            (
+                200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>i-0</instanceId>"
+                "<instanceState><code>48</code><name>terminated</name></instanceState>"
+                "</item></instancesSet></item></reservationSet></DescribeInstancesResponse>",
+            )
+            if request.operation == "DescribeInstances"
+            else None
+        )
+    )
+    assert {"i-1"} == {name for name in inventory() if name.startswith("i-")}
+
+
 def test_what_beanstalk_names_and_nobody_shows_is_told(moto: Gate) -> None:
     beanstalk(moto)
     moto.rules.insert(0, answer("DescribeAutoScalingGroups", "<AutoScalingGroups/>"))
