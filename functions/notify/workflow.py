@@ -263,7 +263,7 @@ def _failed_run(event: ReleaseEvent, story: Story, at: datetime) -> FailedRun:
 
 def _remembered(own: OwnHappening, office: Office) -> ReleaseEvent | None:
     """Keep what an event of ours says about a release, and name the release."""
-    from trellis.events import BakeStateChange, TaggingAuditCompleted
+    from trellis.events import BakeStateChange, RollbackState, TaggingAuditCompleted
 
     event, ledger = own.event, office.desk.ledger
     if isinstance(event, TaggingAuditCompleted) or not event.execution_id:
@@ -281,7 +281,8 @@ def _remembered(own: OwnHappening, office: Office) -> ReleaseEvent | None:
                 health=event.health,
             )
         )
-    else:
+    elif event.state is not RollbackState.REFUSED or not event.is_ordered:
+        # A refused order changes nothing in what became of the release.
         ledger.see(
             Sighting(
                 pipeline=event.pipeline,
@@ -290,7 +291,10 @@ def _remembered(own: OwnHappening, office: Office) -> ReleaseEvent | None:
                 state=event.state.value,
                 order=f"{event.at.isoformat(timespec='microseconds')}#{event.state.is_end:d}",
                 at=event.at,
-                details=(("reason", event.reason[:1000]),),
+                details=(
+                    ("reason", event.reason[:1000]),
+                    *([("ordered-version", ordered)] if (ordered := event.ordered_version) else []),
+                ),
             )
         )
     return ReleaseEvent(

@@ -722,5 +722,6 @@ def _say(
             evidence=evidence,
             next_command=next_command,
             is_frozen=is_frozen,
+            ordered_version=case.wanted,
         )
     )

@@ -263,6 +263,7 @@ def _say_refused(
             facts=facts,
             good=facts.good,
             evidence=tell.evidence_of(facts, case.baseline, ()),
+            ordered_version=case.wanted,
         )
     )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from rollback.facts import Baseline, Deployment, Facts, Good
+from rollback.facts import BY_HAND, Baseline, Deployment, Facts, Good
 from rollback.settings import EnvironmentSettings, Settings
 from trellis.events import (
     BakeState,
@@ -32,6 +32,7 @@ def rollback_event(
     evidence: tuple[str, ...] = (),
     next_command: str | None = None,
     is_frozen: bool = False,
+    ordered_version: str | None = None,
 ) -> RollbackStateChange:
     """One turn in what becomes of a bad deployment."""
     return RollbackStateChange(
@@ -55,6 +56,8 @@ def rollback_event(
         evidence=evidence,
         next_command=next_command,
         is_frozen=is_frozen,
+        is_ordered=deployment.action_execution_id.startswith(BY_HAND),
+        ordered_version=ordered_version,
     )
 
 

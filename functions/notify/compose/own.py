@@ -46,10 +46,10 @@ def _rollback(event: RollbackStateChange, origin: Origin) -> Notice:
     ]
     if reason := shown(event.reason):
         facts.append(Fact("Reason", reason))
-    if event.bad:
-        facts.append(Fact("Away from", _version(event.bad)))
-    if event.good:
-        facts.append(Fact("Back to", _version(event.good)))
+    if _is_refused_order(event):
+        facts.append(Fact("Ordered", shown(event.ordered_version) or "the known-good version"))
+    else:
+        facts += _way(event)
     if event.route:
         facts.append(Fact("By way of", event.route.value))
     if event.evidence:
@@ -80,16 +80,31 @@ def _rollback(event: RollbackStateChange, origin: Origin) -> Notice:
     )
 
 
+def _way(event: RollbackStateChange) -> list[Fact]:
+    away = [Fact("Away from", _version(event.bad))] if event.bad else []
+    return away + ([Fact("Back to", _version(event.good))] if event.good else [])
+
+
 def _rollback_incident(event: RollbackStateChange, severity: Severity) -> IncidentMove | None:
     """What needs a person opens one; going back after all ends it."""
     if severity in (Severity.CRITICAL, Severity.ERROR):
         return IncidentMove.OPEN
-    is_done = event.state is RollbackState.SUCCEEDED and event.mode is not RollbackMode.OBSERVE
+    is_done = event.state is RollbackState.SUCCEEDED and not _is_observed(event)
     return IncidentMove.CLOSE if is_done else None
 
 
+def _is_observed(event: RollbackStateChange) -> bool:
+    """Whether nothing is done, only said; what a person orders is done all the same."""
+    return event.mode is RollbackMode.OBSERVE and not event.is_ordered
+
+
+def _is_refused_order(event: RollbackStateChange) -> bool:
+    """Whether it is the answer to an order: it says nothing of how the environment is."""
+    return event.is_ordered and event.state is RollbackState.REFUSED
+
+
 def _rollback_severity(event: RollbackStateChange, tier: Tier | None) -> Severity:
-    if event.mode is RollbackMode.OBSERVE:
+    if _is_observed(event) or _is_refused_order(event):
         return Severity.WARNING
     match event.state:
         case RollbackState.STARTED | RollbackState.SUCCEEDED:
@@ -102,13 +117,16 @@ def _rollback_severity(event: RollbackStateChange, tier: Tier | None) -> Severit
 
 def _rollback_headline(event: RollbackStateChange, origin: Origin) -> str:
     environment = in_region(event.environment, origin.region)
-    if event.mode is RollbackMode.OBSERVE:
+    if _is_observed(event):
         return f"Observed only: {environment} would have been rolled back"
+    if _is_refused_order(event):
+        return f"Your order was refused: {environment} was not rolled back"
+    what = "the ordered version" if event.ordered_version else "the last good version"
     match event.state:
         case RollbackState.STARTED:
-            return f"Rolling back: {environment} is going back to the last good version"
+            return f"Rolling back: {environment} is going back to {what}"
         case RollbackState.SUCCEEDED:
-            return f"Rolled back: {environment} runs the last good version again"
+            return f"Rolled back: {environment} runs {what} again"
         case RollbackState.FAILED:
             return f"Rollback failed: {environment} needs a person now"
         case RollbackState.REFUSED:
@@ -120,6 +138,12 @@ def _rollback_headline(event: RollbackStateChange, origin: Origin) -> str:
 
 
 def _rollback_steps(event: RollbackStateChange) -> tuple[str, ...]:
+    if _is_refused_order(event):
+        return (
+            "See what it runs and what it can go back to: the command plan (make plan) says it.",
+            "If it should still go back, order a version by its revision; one in quarantine has "
+            "to be lifted first.",
+        )
     steps = []
     match event.state:
         case RollbackState.SUCCEEDED:

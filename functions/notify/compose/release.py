@@ -25,7 +25,7 @@ from notify.story import (
     true_occasion,
 )
 from notify.wording import clean, counted, cut, listed, moment, one_line
-from trellis.ledger import Bake
+from trellis.ledger import Bake, Sighting
 
 _SEVERITIES = {
     Occasion.STARTED: Severity.INFO,
@@ -277,7 +277,7 @@ def _more(
     if story.running:
         facts.append(Fact("Running now", "\n".join(_running(story, change(event, story)))))
     if undone := next((s for s in story.sightings if s.subject.startswith("rollback/")), None):
-        facts.append(Fact("Rollback", _ROLLBACKS.get(undone.state, undone.state.lower())))
+        facts.append(Fact("Rollback", _undone(undone)))
     if recovered_from:
         facts.append(Fact("Recovered from", counted(recovered_from, "failed run")))
     if took := _took(told, event):
@@ -301,13 +301,19 @@ def _took(told: Occasion, event: ReleaseEvent) -> str | None:
 
 
 _ROLLBACKS = {
-    "STARTED": "under way: the last good version is being put back",
-    "SUCCEEDED": "done: the last good version runs again",
+    "STARTED": "under way: {what} is being put back",
+    "SUCCEEDED": "done: {what} runs again",
     "FAILED": "failed: a person is needed",
     "REFUSED": "not done: a person is needed",
     "HELD": "held: the release is marked not safe to undo",
     "AWAITING_APPROVAL": "waits for a yes",
 }
+
+
+def _undone(seen: Sighting) -> str:
+    is_named = seen.detail("ordered-version") is not None
+    what = "the ordered version" if is_named else "the last good version"
+    return _ROLLBACKS.get(seen.state, seen.state.lower()).format(what=what)
 
 
 def _watch(bake: Bake) -> str:

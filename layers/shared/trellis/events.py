@@ -14,6 +14,8 @@ written as null or as an empty text. Times are ISO 8601 in UTC.
     pipeline, stage, action, execution-id, action-execution-id    the deployment that is judged
     environment        the Elastic Beanstalk environment's name
     mode               automatic, approve, observe
+    ordered            true where a person ordered it by hand, whatever the mode
+    ordered-version    the revision or version label that the order named, if it named one
     route              RollbackStage or UpdateEnvironment, once one is chosen
     from, to           revisions: {revision, version-label, execution-id, summary}
     rollback-execution-id    the pipeline execution that RollbackStage made
@@ -76,7 +78,8 @@ class RollbackState(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     REFUSED = "REFUSED"
-    """It was not allowed or not possible; the stage is frozen and a person is needed."""
+    """It was not allowed or not possible. To a watch: the stage is frozen and a person is needed.
+    To an order: nothing was done, and the person who gave it has the answer."""
     HELD = "HELD"
     """The release is marked as not safe to roll back; a person decides."""
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
@@ -174,6 +177,9 @@ class RollbackStateChange:
     evidence: tuple[str, ...] = ()
     next_command: str | None = None
     is_frozen: bool = False
+    is_ordered: bool = False
+    """A person ordered it by hand: then it is their decision, not the mode's."""
+    ordered_version: str | None = None
 
     @property
     def detail_type(self) -> DetailType:
@@ -193,6 +199,8 @@ class RollbackStateChange:
                 "action-execution-id": self.action_execution_id,
                 "environment": self.environment,
                 "mode": self.mode.value,
+                "ordered": self.is_ordered or None,
+                "ordered-version": self.ordered_version,
                 "route": self.route.value if self.route else None,
                 "from": self.bad.to_detail() if self.bad else None,
                 "to": self.good.to_detail() if self.good else None,
@@ -228,6 +236,8 @@ class RollbackStateChange:
             evidence=_texts(detail, "evidence"),
             next_command=_text(detail, "next-command"),
             is_frozen=detail.get("frozen") is True,
+            is_ordered=detail.get("ordered") is True,
+            ordered_version=_text(detail, "ordered-version"),
             at=_time(detail, "at"),
         )
 

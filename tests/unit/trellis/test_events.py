@@ -41,6 +41,8 @@ ROLLBACK = RollbackStateChange(
     evidence=("health Severe for 4 minutes", "alarm shop-5xx is in ALARM"),
     next_command="make unfreeze STAGE=DeployToProd",
     is_frozen=True,
+    is_ordered=True,
+    ordered_version="good",
     at=NOW,
 )
 BAKE = BakeStateChange(
@@ -111,7 +113,7 @@ def test_what_is_unknown_is_left_out() -> None:
         reason="no known-good version",
         at=NOW,
     ).to_detail()
-    assert not {"from", "to", "route", "evidence", "next-command"} & set(detail)
+    assert not {"from", "to", "route", "evidence", "next-command", "ordered"} & set(detail)
     assert detail["frozen"] is False
 
 
