@@ -10,6 +10,16 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_UNKNOWN = (
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
 )
 
 
@@ -45,5 +55,11 @@ def unanswered(err: Exception) -> str:
             return f"{err}: set AWS_PROFILE to one of `aws configure list-profiles`"
         case EndpointConnectionError():
             return f"{err}: check the network, the Region's name and AWS_ENDPOINT_URL"
+        case SSOError() | TokenRetrievalError():
+            return f"{err}: sign in again, by `aws sso login`"
+        case ClientError() if err.response["Error"]["Code"] in _EXPIRED:
+            return "the AWS credentials have expired: sign in again, or set others"
+        case ClientError() if err.response["Error"]["Code"] in _UNKNOWN:
+            return f"AWS does not know these credentials: set others, or AWS_PROFILE ({err})"
         case _:
             return f"AWS refuses, or does not answer: {err}"

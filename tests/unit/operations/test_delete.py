@@ -141,7 +141,9 @@ def test_watches_of_every_version_are_stopped_before_the_stack_goes() -> None:
         watched.stubs["lambda"].add_response(
             "stop_durable_execution", {"StopTimestamp": 0}, {"DurableExecutionArn": arn}
         )
-    assert delete.stop_watches(watched.client, OUTPUTS) == 2
+    done = delete.Done()
+    delete.stop_watches(watched.client, OUTPUTS, done)
+    assert (done.watches, done.rules) == (2, ["deploys"])
     for stub in watched.stubs.values():
         stub.assert_no_pending_responses()
 
@@ -150,7 +152,9 @@ def test_a_watch_that_ended_by_itself_is_no_failure() -> None:
     watched = Watched()
     watched.runs()
     watched.fails_to_stop(then="SUCCEEDED")
-    assert delete.stop_watches(watched.client, OUTPUTS) == 1
+    done = delete.Done()
+    delete.stop_watches(watched.client, OUTPUTS, done)
+    assert done.watches == 1
 
 
 def test_a_watch_that_cannot_be_stopped_is_told() -> None:
@@ -158,8 +162,10 @@ def test_a_watch_that_cannot_be_stopped_is_told() -> None:
     watched.runs()
     watched.fails_to_stop(then="RUNNING")
     with pytest.raises(ClientError, match="InvalidParameterValueException"):
-        delete.stop_watches(watched.client, OUTPUTS)
+        delete.stop_watches(watched.client, OUTPUTS, delete.Done())
 
 
 def test_a_stack_without_rollback_has_nothing_to_stop() -> None:
-    assert delete.stop_watches(Watched().client, {}) == 0
+    done = delete.Done()
+    delete.stop_watches(Watched().client, {}, done)
+    assert done == delete.Done()

@@ -147,3 +147,35 @@ def test_a_section_that_says_too_little_is_named(tmp_path: Path) -> None:
     config.write_text('[a.deploy.parameters]\nstack_name = "s"\n', encoding="utf-8")
     with pytest.raises(PlaceError, match=r"section 'a' of samconfig\.toml has no region"):
         place("a", config)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('[a.deploy.parameters]\nregion = "us-east-1\n', "samconfig.toml cannot be read: .*line 2"),
+        (b"[a]\nb = '\xff'", "samconfig.toml cannot be read: .*utf-8"),
+        (
+            "[a.deploy.parameters]\nstack_name = 's'\nregion = 'r'\n"
+            'parameter_overrides = "A=\'x"\n',
+            "parameter_overrides cannot be read: No closing quotation",
+        ),
+        ("[a.deploy.parameters]\nstack_name = 's'\nregion = 1\n", "region is no text in quotes"),
+        ("[a]\ndeploy = 1\n", "section 'a' of samconfig.toml cannot be read"),
+        (
+            "[a.deploy.parameters]\nstack_name = 's'\nregion = 'r'\nparameter_overrides = [1]\n",
+            "section 'a' of samconfig.toml cannot be read",
+        ),
+    ],
+)
+def test_a_samconfig_that_does_not_read_is_named(
+    tmp_path: Path, written: str | bytes, said: str
+) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_bytes(written if isinstance(written, bytes) else written.encode())
+    with pytest.raises(PlaceError, match=said):
+        place("a", config)
+
+
+def test_a_samconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PlaceError, match=r"nothing\.toml cannot be read: No such file"):
+        place("a", tmp_path / "nothing.toml")
