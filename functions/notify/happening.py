@@ -276,6 +276,14 @@ class EnvironmentEvent:
         return self.previous_health in _BAD_HEALTH
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What is known of something bad when it is told: that it is over."""
+
+    since: datetime
+    is_bad_again: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnHappening:
     """An event of ours, from rollback or the tagging audit."""

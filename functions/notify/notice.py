@@ -97,6 +97,8 @@ class Notice:
     """Whose log the tail is from."""
     track: tuple[Stop, ...] = ()
     """The stages of its release, in their order, as far as they were seen."""
+    heard_as: Severity | None = None
+    """Who hears of it, where that is not whoever hears of its own severity."""
     may_repeat: bool = False
 
     @property

@@ -109,7 +109,7 @@ def route(notice: Notice, rules: tuple[Rule, ...], configured: Collection[Channe
     if notice.incident is IncidentMove.CLOSE:
         wanted |= {Channel.PAGERDUTY}
     found = tuple(channel for channel in Channel if channel in wanted and channel in configured)
-    kind = f"{notice.severity.value} notices"
+    kind = f"{_heard_as(notice).value} notices"
     if found:
         return Routing(found, f"{kind} go to {', '.join(found)}")
     if rule is None:
@@ -132,7 +132,12 @@ def _wanted(rule: Rule | None, notice: Notice) -> set[Channel]:
 
 
 def _fits(rule: Rule, notice: Notice) -> bool:
-    return rule.severity is notice.severity and (rule.tier is None or rule.tier is notice.tier)
+    is_meant = rule.severity is _heard_as(notice)
+    return is_meant and (rule.tier is None or rule.tier is notice.tier)
+
+
+def _heard_as(notice: Notice) -> Severity:
+    return notice.heard_as or notice.severity
 
 
 def _channels(text: str) -> frozenset[Channel]:

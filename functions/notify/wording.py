@@ -83,6 +83,15 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
+def span(began: datetime | None, ended: datetime) -> tuple[str, str]:
+    """Two times as a sentence has them: `09:05` and `09:10 UTC`, with their days where needed."""
+    if began is None:
+        return "an unknown time", moment(ended)
+    if began.astimezone(UTC).date() != ended.astimezone(UTC).date():
+        return moment(began), moment(ended)
+    return f"{began.astimezone(UTC):%H:%M}", f"{ended.astimezone(UTC):%H:%M} UTC"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 action`, `2 actions`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

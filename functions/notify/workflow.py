@@ -17,6 +17,7 @@ from notify.happening import (
     EnvironmentEvent,
     Happening,
     Level,
+    Over,
     OwnHappening,
     ReleaseEvent,
     State,
@@ -50,7 +51,8 @@ from trellis.ledger import (
 from trellis.observability import count, logger
 
 _MOST_REDRAWS = 3
-_BAD, _WELL = "bad", "well"
+_BAD, _WELL, _OVER = "bad", "well", "over"
+"""When it was bad, when that it was well had been told, and when it was well, told or not."""
 
 
 class Queue(Protocol):
@@ -127,17 +129,31 @@ def _tell_condition(event: AlarmEvent | EnvironmentEvent, office: Office) -> Non
     """Tell how an alarm, or an environment's health, is now.
 
     What was told to be bad is told to be well again, whatever lay in between: a deployment takes
-    an environment from Severe to Info and then to Ok.
+    an environment from Severe to Info and then to Ok. What was bad and is heard of after its end,
+    or has not reached a channel until then, is told to be over: the last word stays the true one.
     """
     ledger = office.desk.ledger
     at = event.origin.at or office.desk.now()
     about, fact = identity(event)
     if event.is_bad:
         ledger.mark(about, _BAD, at)
+    if event.is_well:
+        ledger.mark(about, _OVER, at)
+    over = _over(about, at, ledger) if event.is_bad else None
     is_recovery = event.is_well and (event.was_bad or _was_told_bad(about, at, ledger))
-    _send_page(compose(event, is_recovery=is_recovery), Told(about=about, fact=fact), at, office)
+    notice = compose(event, is_recovery=is_recovery, over=over)
+    told = Told(about=about, fact=fact)
+    _send_page(notice, told, at, office, is_late=over is not None)
     if event.is_well:
         ledger.mark(about, _WELL, at)
+
+
+def _over(about: str, at: datetime, ledger: Ledger) -> Over | None:
+    """Since when what was bad at a time is over, if it is."""
+    over, bad = ledger.marked(about, _OVER), ledger.marked(about, _BAD)
+    if over is None or over <= at:
+        return None
+    return Over(over, is_bad_again=bad is not None and bad > over)
 
 
 def _was_told_bad(about: str, at: datetime, ledger: Ledger) -> bool:
@@ -338,13 +354,18 @@ def _show(event: ReleaseEvent, office: Office) -> None:
         count("CardsNotShown")
 
 
-def _send_page(notice: Notice, told: Told, at: datetime, office: Office) -> None:
-    """Send a notice that may open or end pages, so that no page outlives what it is about."""
+def _send_page(
+    notice: Notice, told: Told, at: datetime, office: Office, *, is_late: bool = False
+) -> None:
+    """Send a notice that may open or end pages, so that no page outlives what it is about.
+
+    A late one tells of what is over.
+    """
     ledger = office.desk.ledger
     match notice.incident if office.has_pages else None:
         case IncidentMove.OPEN:
             pages.begin(notice, at, ledger)
-            is_late = pages.is_over(notice, at, ledger)
+            is_late = is_late or pages.is_over(notice, at, ledger)
             _send(_without_page(notice) if is_late else notice, told, office)
             # Its end may have been sent while it was on its way itself.
             if pages.is_over(notice, at, ledger):
@@ -360,7 +381,7 @@ def _send_page(notice: Notice, told: Told, at: datetime, office: Office) -> None
             _send(ended, told, office)
             pages.forget(ended, at, ledger)
         case None:
-            _send(notice, told, office)
+            _send(_without_page(notice) if is_late else notice, told, office)
 
 
 def _without_page(notice: Notice) -> Notice:

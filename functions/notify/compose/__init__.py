@@ -8,6 +8,7 @@ from notify.happening import (
     BuildEvent,
     EnvironmentEvent,
     Happening,
+    Over,
     OwnHappening,
     ReleaseEvent,
 )
@@ -21,11 +22,13 @@ def compose(
     recovered_from: int = 0,
     *,
     is_recovery: bool = False,
+    over: Over | None = None,
 ) -> Notice:
     """The notice of anything that can happen.
 
     `story` and `recovered_from` (failed runs that a success makes good) count for releases only;
-    `is_recovery` for alarms and environments, where something bad was told before.
+    for alarms and environments `is_recovery`, where something bad was told before, and `over`,
+    where the bad that it tells of is over.
     """
     match happening:
         case ReleaseEvent():
@@ -43,11 +46,11 @@ def compose(
         case AlarmEvent():
             from notify.compose.alarm import alarm_notice
 
-            return alarm_notice(happening, is_recovery=is_recovery)
+            return alarm_notice(happening, is_recovery=is_recovery, over=over)
         case EnvironmentEvent():
             from notify.compose.environment import environment_notice
 
-            return environment_notice(happening, is_recovery=is_recovery)
+            return environment_notice(happening, is_recovery=is_recovery, over=over)
         case OwnHappening():
             from notify.compose.own import own_notice
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from notify import links
-from notify.compose.parts import health_key, in_region, place, shown, tier_of
-from notify.happening import AlarmEvent, AlarmState
+from notify.compose.parts import health_key, in_region, over_notice, place, shown, tier_of
+from notify.happening import AlarmEvent, AlarmState, Over
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity
-from notify.wording import one_line
+from notify.wording import one_line, span
 
 _WORDS = {
     AlarmState.OK: "OK",
@@ -17,17 +17,22 @@ _WORDS = {
 }
 
 
-def alarm_notice(event: AlarmEvent, *, is_recovery: bool = False) -> Notice:
+def alarm_notice(
+    event: AlarmEvent, *, is_recovery: bool = False, over: Over | None = None
+) -> Notice:
     """What an alarm says now, and what it said before.
 
     OK after ALARM is a recovery; `is_recovery` says so where data were missing in between.
     """
     is_recovery = event.is_well and (is_recovery or event.was_bad)
-    if event.pipeline_that_waits and event.state is not AlarmState.INSUFFICIENT_DATA:
-        return _overdue(event, event.pipeline_that_waits, is_recovery=is_recovery)
+    pipeline = event.pipeline_that_waits
+    if pipeline and event.state is not AlarmState.INSUFFICIENT_DATA:
+        notice = _overdue(event, pipeline, is_recovery=is_recovery)
+        was = _was_overdue(event, pipeline, over) if over else ""
+        return over_notice(notice, over, was, Severity.INFO) if over else notice
     reason = shown(event.reason)
     is_bad = event.state is AlarmState.ALARM
-    return Notice(
+    notice = Notice(
         severity=_severity(event, is_recovery=is_recovery),
         state=event.state.value,
         headline=_headline(event, is_recovery=is_recovery),
@@ -42,6 +47,7 @@ def alarm_notice(event: AlarmEvent, *, is_recovery: bool = False) -> Notice:
         incident=_incident(event),
         incident_keys=(_incident_key(event),),
     )
+    return over_notice(notice, over, _was(event, over)) if over else notice
 
 
 def _incident_key(event: AlarmEvent) -> str:
@@ -134,6 +140,21 @@ def _headline(event: AlarmEvent, *, is_recovery: bool) -> str:
             return f"{name} is OK"
         case AlarmState.INSUFFICIENT_DATA:
             return f"{name} has no data to judge by"
+
+
+def _was(event: AlarmEvent, over: Over) -> str:
+    name = in_region(event.name, event.origin.region)
+    began, ended = span(event.origin.at, over.since)
+    if over.is_bad_again:
+        return f"Alarm: {name} went off at {began}, was OK at {ended}, and has gone off again"
+    return f"Alarm over: {name} went off at {began}, is OK since {ended}"
+
+
+def _was_overdue(event: AlarmEvent, pipeline: str, over: Over) -> str:
+    began, ended = span(event.origin.at, over.since)
+    then = f"none was at {ended}, one is again" if over.is_bad_again else f"none is since {ended}"
+    where = in_region(pipeline, event.origin.region)
+    return f"An approval was overdue at {began} in {where}, {then}"
 
 
 def _facts(event: AlarmEvent, reason: str | None) -> tuple[Fact, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from notify import links
 from notify.compose.mend import mend
-from notify.compose.parts import health_key, in_region, place, shown, tier_of
-from notify.happening import EnvironmentEvent, Health
+from notify.compose.parts import health_key, in_region, over_notice, place, shown, tier_of
+from notify.happening import EnvironmentEvent, Health, Over
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity
-from notify.wording import cut, one_line
+from notify.wording import cut, one_line, span
 
 _BAD_HEALTH = {
     Health.WARNING: Severity.WARNING,
@@ -19,7 +19,9 @@ _ISSUES = "there were issues"
 _LONGEST_HEADLINE_PART = 120
 
 
-def environment_notice(event: EnvironmentEvent, *, is_recovery: bool = False) -> Notice:
+def environment_notice(
+    event: EnvironmentEvent, *, is_recovery: bool = False, over: Over | None = None
+) -> Notice:
     """What happened to an environment.
 
     Beanstalk's severity is not asked: its failed updates and terminations are INFO. A health that
@@ -29,7 +31,7 @@ def environment_notice(event: EnvironmentEvent, *, is_recovery: bool = False) ->
     severity = _severity(event, is_recovery=is_recovery)
     is_bad = severity in (Severity.ERROR, Severity.WARNING)
     message = shown(event.message) or event.status or "it did not say what"
-    return Notice(
+    notice = Notice(
         severity=severity,
         state=event.health.name if event.health else (event.status or "CHANGED").upper(),
         headline=_headline(event, message, is_recovery=is_recovery),
@@ -44,6 +46,7 @@ def environment_notice(event: EnvironmentEvent, *, is_recovery: bool = False) ->
         incident=_incident(event),
         incident_keys=(health_key(event.origin, event.environment),),
     )
+    return over_notice(notice, over, _was(event, over)) if over else notice
 
 
 def _severity(event: EnvironmentEvent, *, is_recovery: bool) -> Severity:
@@ -91,6 +94,16 @@ def _headline(event: EnvironmentEvent, message: str, *, is_recovery: bool) -> st
         status = one_line(event.status).replace("Managed updated", "Managed update")
         return f"{name}: {status.removeprefix('Environment ')}"
     return f"{name}: {cut(one_line(message), _LONGEST_HEADLINE_PART)}"
+
+
+def _was(event: EnvironmentEvent, over: Over) -> str:
+    name = in_region(event.environment or "An environment", event.origin.region)
+    began, ended = span(event.origin.at, over.since)
+    health = event.health.value if event.health else "not well"
+    what = "sent no health data" if event.health is Health.NO_DATA else f"was {health}"
+    if over.is_bad_again:
+        return f"{name} {what} at {began}, was Ok at {ended}, and is not well again"
+    return f"{name} {what} at {began}, is Ok since {ended}"
 
 
 def _facts(event: EnvironmentEvent, message: str) -> tuple[Fact, ...]:

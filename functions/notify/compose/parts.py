@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
-from notify.happening import Origin
+from notify.happening import Origin, Over
 from notify.mask import mask
-from notify.notice import Fact, Tier
+from notify.notice import Fact, Notice, Severity, Tier
 from notify.wording import clean, cut, moment
 
 LONGEST_TEXT = 8000
@@ -80,3 +81,22 @@ def rollback_key(origin: Origin, pipeline: str, stage: str | None) -> str:
 def health_key(origin: Origin, environment: str | None) -> str:
     """The name of the incident of an environment that is not well."""
     return stage_key(origin, environment or "?", "health")
+
+
+def over_notice(
+    notice: Notice, over: Over, headline: str, severity: Severity = Severity.SUCCESS
+) -> Notice:
+    """The notice of something bad that is heard of when it is over.
+
+    Whoever hears of the bad hears of this: it may be all they hear.
+    """
+    return replace(
+        notice,
+        severity=Severity.WARNING if over.is_bad_again else severity,
+        heard_as=notice.severity,
+        state=notice.state if over.is_bad_again else "OK",
+        headline=headline,
+        facts=(*notice.facts, Fact("Over since", moment(over.since))),
+        next_steps=(),
+        failure_reason=None,
+    )

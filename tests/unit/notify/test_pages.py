@@ -10,7 +10,7 @@ import pytest
 
 from notify.channels.pagerduty import render
 from notify.deliver import Delivery, DeliveryError, RefusedError
-from notify.notice import Notice
+from notify.notice import Notice, Severity
 from notify.parcel import Parcel
 from notify.recognise import recognise
 from notify.route import Channel
@@ -293,3 +293,113 @@ def test_what_ends_no_page_does_not_wait_for_a_pager(event: dict[str, Any]) -> N
     bureau = office(Pager())
     for _ in range(2):
         tell_without_pager(bureau, event)
+
+
+class Away(Recorder):
+    """A channel that cannot be reached until a time."""
+
+    def __init__(self, bureau: Bureau, seconds: float) -> None:
+        super().__init__(Channel.SLACK, knows_repeats=True)
+        self._clock, self._back = bureau.clock, bureau.clock.seconds() + seconds
+
+    def send(self, notice: Notice, delivery: Delivery) -> str:
+        if self._clock.seconds() < self._back:
+            raise RefusedError("503", 400.0)
+        return super().send(notice, delivery)
+
+
+OVER = {
+    "an alarm": (
+        [alarm("ALARM", "OK", "09:05:00"), alarm("OK", "ALARM", "09:10:00")],
+        "Alarm over: shop-prod-health-main (us-east-1) went off at 09:05, is OK since 09:10 UTC",
+    ),
+    "an environment": (
+        [health("Ok to Severe", 0), health("Info to Ok", 5)],
+        "shop-prod-main (us-east-1) was Severe at 09:05, is Ok since 09:10 UTC",
+    ),
+    "an environment without data": (
+        [health("Ok to No Data", 0), health("No Data to Ok", 5)],
+        "shop-prod-main (us-east-1) sent no health data at 09:05, is Ok since 09:10 UTC",
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "headline"), OVER.values(), ids=OVER)
+def test_what_was_bad_is_not_told_to_be_bad_after_it_was_told_to_be_over(
+    events: list[dict[str, Any]], headline: str
+) -> None:
+    bureau = Bureau()
+    slack = Away(bureau, 350)
+    bureau.senders = [Recorder(), slack]
+    bureau.queue.put(events[0])
+    bureau.queue.put(events[1], 360)
+    bureau.work()
+    assert len(slack.sent) == 2
+    assert slack.headlines[-1] == headline
+    late = slack.sent[-1]
+    assert (late.severity, late.state, late.incident) == (Severity.SUCCESS, "OK", None)
+    assert late.next_steps == ()
+    assert headline not in bureau.senders[0].headlines
+
+
+@pytest.mark.parametrize(("events", "headline"), OVER.values(), ids=OVER)
+def test_what_is_over_is_not_told_to_be_bad_while_that_waits_for_its_channel(
+    events: list[dict[str, Any]], headline: str
+) -> None:
+    bureau = Bureau()
+    slack = Away(bureau, 1000)
+    bureau.senders = [slack]
+    for event in events:
+        with pytest.raises(DeliveryError):
+            bureau.tell(event)
+    bureau.clock.pass_(1000)
+    for event in events:
+        bureau.tell(event)
+    assert slack.headlines[0] == headline
+    assert slack.sent[-1].severity is Severity.SUCCESS
+
+
+@pytest.mark.parametrize(("events", "headline"), OVER.values(), ids=OVER)
+def test_bad_that_is_heard_of_only_when_it_is_over_is_told_to_be_over(
+    events: list[dict[str, Any]], headline: str
+) -> None:
+    bureau = Bureau(routes="error=email warning=email success=none")
+    for event in (health("Info to Ok", 5), alarm("OK", "OK", "09:10:00"), events[0], events[0]):
+        bureau.tell(event)
+    assert bureau.senders[0].headlines == [headline]
+
+
+def test_an_older_bad_does_not_hide_that_it_is_bad_again() -> None:
+    bureau = Bureau()
+    for event in (health("Info to Ok", 5), health("Ok to Severe", 9), health("Ok to Severe", 0)):
+        bureau.tell(event)
+    late = bureau.senders[0].sent[-1]
+    assert late.headline == (
+        "shop-prod-main (us-east-1) was Severe at 09:05, was Ok at 09:10 UTC, and is not well again"
+    )
+    assert (late.severity, late.incident) == (Severity.WARNING, None)
+
+
+def test_a_dead_letter_of_another_day_names_the_day() -> None:
+    bureau = Bureau()
+    for event in (health("Info to Ok", 1440), health("Ok to Severe", 0)):
+        bureau.tell(event)
+    assert bureau.senders[0].headlines == [
+        "shop-prod-main (us-east-1) was Severe at 24 Nov 2026, 09:05 UTC, "
+        "is Ok since 25 Nov 2026, 09:05 UTC"
+    ]
+
+
+def test_an_approval_that_was_overdue_is_not_asked_for_once_it_is_answered() -> None:
+    bureau = Bureau()
+    answered = at("09:10:00", sample("alarm-approval-answered"))
+    waits = at("09:05:00", sample("alarm-approval-waits"))
+    bureau.tell(answered)
+    bureau.tell(waits)
+    late = bureau.senders[0].sent[-1]
+    assert late.headline == (
+        "An approval was overdue at 09:05 in shop-pipeline-main (us-east-1), "
+        "none is since 09:10 UTC"
+    )
+    assert late.next_steps == ()
+    assert late.severity is not Severity.ACTION
