@@ -65,14 +65,14 @@ class ChatSettings:
         return cls(
             slack_token=_word(slack, "slack", "bot_token") if is_bot else None,
             slack_channel=_word(slack, "slack", "channel") if is_bot else None,
-            slack_api=_url(slack, "slack", "api_url") if "api_url" in slack else None,
+            slack_api=_base(slack, "slack", "api_url") if "api_url" in slack else None,
             slack_webhook_url=(
                 _url(slack, "slack", "webhook_url") if slack and not is_bot else None
             ),
             teams_url=_url(teams, "teams", "webhook_url") if teams else None,
             pagerduty_key=_word(pagerduty, "pagerduty", "routing_key") if pagerduty else None,
             pagerduty_url=(
-                _url(pagerduty, "pagerduty", "events_url") if "events_url" in pagerduty else None
+                _base(pagerduty, "pagerduty", "events_url") if "events_url" in pagerduty else None
             ),
             webhook_url=_url(webhook, "webhook", "url") if webhook else None,
             webhook_key=_signing_key(webhook) if webhook else None,
@@ -158,7 +158,12 @@ def _word(part: Mapping[str, Any], channel: str, key: str) -> str:
 def _url(part: Mapping[str, Any], channel: str, key: str) -> str:
     from notify.channels.http import check_url
 
-    return check_url(f"{SETTING}: {channel}.{key}", _word(part, channel, key).rstrip("/"))
+    return check_url(f"{SETTING}: {channel}.{key}", _word(part, channel, key))
+
+
+def _base(part: Mapping[str, Any], channel: str, key: str) -> str:
+    """An address that a path is added to; any other is posted to just as it is written."""
+    return _url(part, channel, key).rstrip("/")
 
 
 def _signing_key(part: Mapping[str, Any]) -> str:

@@ -90,3 +90,26 @@ def test_a_secret_that_is_no_json_is_not_quoted() -> None:
 
 def test_plain_http_is_for_this_machine_alone() -> None:
     assert made({"teams": {"webhook_url": "http://127.0.0.1:9/x"}}) == ["Teams"]
+
+
+@pytest.mark.parametrize("address", ["https://example.com/in/", "https://example.com/in?sig=ab/"])
+def test_an_address_that_is_posted_to_stays_as_its_owner_wrote_it(address: str) -> None:
+    found = read(
+        {
+            "slack": {"webhook_url": address},
+            "teams": {"webhook_url": address},
+            "webhook": {"url": address, "signing_key": "secret-key-of-length"},
+        }
+    )
+    assert (found.slack_webhook_url, found.teams_url, found.webhook_url) == (address,) * 3
+
+
+def test_an_address_that_a_path_is_added_to_may_end_in_a_slash() -> None:
+    found = read(
+        {
+            "slack": {**WHOLE["slack"], "api_url": "https://slack-gov.com/api/"},
+            "pagerduty": {**WHOLE["pagerduty"], "events_url": "https://events.eu.pagerduty.com/"},
+        }
+    )
+    assert found.slack_api == "https://slack-gov.com/api"
+    assert found.pagerduty_url == "https://events.eu.pagerduty.com"
