@@ -183,6 +183,10 @@ class AlarmState(StrEnum):
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 
 
+_TELLING = frozenset({0.0, 1.0, 15.0})
+"""Ok, Info and Warning in CloudWatch; 5 is Unknown and 10 No Data."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmEvent:
     """A CloudWatch alarm changed its state."""
@@ -199,6 +203,8 @@ class AlarmEvent:
     dimensions: tuple[tuple[str, str], ...] = ()
     suppressed: str | None = None
     """Why the alarm's own actions were held back."""
+    datapoints: tuple[float, ...] = ()
+    """The values that its reason names; none where it judged by missing data."""
 
     @property
     def is_bad(self) -> bool:
@@ -215,6 +221,21 @@ class AlarmEvent:
     @property
     def environment(self) -> str | None:
         return dict(self.dimensions).get("EnvironmentName")
+
+    @property
+    def is_on_health(self) -> bool:
+        """Whether it watches what its environment itself tells of too."""
+        is_health = self.metric == "AWS/ElasticBeanstalk EnvironmentHealth"
+        return is_health and self.environment is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it watches an environment's health and is OK without a value that says how it is.
+
+        https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/health-enhanced-cloudwatch.html
+        """
+        is_known = bool(self.datapoints) and _TELLING.issuperset(self.datapoints)
+        return self.is_on_health and self.is_well and not is_known
 
     @property
     def pipeline_that_waits(self) -> str | None:

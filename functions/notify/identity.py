@@ -31,10 +31,15 @@ def identity(
             fact = f"{happening.state.value}#{_at(happening.origin.at)}"
             return about_happening(f"alarm#{happening.arn or happening.name}"), fact
         case EnvironmentEvent():
-            about = about_happening(f"environment#{happening.environment}")
+            about = about_environment(happening.environment)
             return about, f"{_at(happening.origin.at)}#{_short(happening.message)}"
         case OwnHappening():
             return _of_own(happening)
+
+
+def about_environment(name: str | None) -> str:
+    """What all that an environment tells of itself is about."""
+    return about_happening(f"environment#{name}")
 
 
 def _of_own(happening: OwnHappening) -> tuple[str, str]:

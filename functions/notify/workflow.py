@@ -22,7 +22,7 @@ from notify.happening import (
     ReleaseEvent,
     State,
 )
-from notify.identity import identity
+from notify.identity import about_environment, identity
 from notify.notice import IncidentMove, Notice
 from notify.parcel import Parcel
 from notify.route import Channel, Rule, route
@@ -141,11 +141,19 @@ def _tell_condition(event: AlarmEvent | EnvironmentEvent, office: Office) -> Non
         ledger.mark(about, _OVER, at)
     over = _over(about, at, ledger) if event.is_bad else None
     is_recovery = event.is_well and (event.was_bad or _was_told_bad(about, at, ledger))
-    notice = compose(event, is_recovery=is_recovery, over=over)
+    is_silent = isinstance(event, AlarmEvent) and event.is_silent and _was_not_well(event, ledger)
+    notice = compose(event, is_recovery=is_recovery, over=over, is_silent=is_silent)
     told = Told(about=about, fact=fact)
     _send_page(notice, told, at, office, is_late=over is not None)
     if event.is_well:
         ledger.mark(about, _WELL, at)
+
+
+def _was_not_well(alarm: AlarmEvent, ledger: Ledger) -> bool:
+    """Whether the last word of an alarm's environment is that it is not well, or has no data."""
+    about = about_environment(alarm.environment)
+    bad, over = ledger.marked(about, _BAD), ledger.marked(about, _OVER)
+    return bad is not None and (over is None or over < bad)
 
 
 def _over(about: str, at: datetime, ledger: Ledger) -> Over | None:

@@ -23,12 +23,14 @@ def compose(
     *,
     is_recovery: bool = False,
     over: Over | None = None,
+    is_silent: bool = False,
 ) -> Notice:
     """The notice of anything that can happen.
 
     `story` and `recovered_from` (failed runs that a success makes good) count for releases only;
     for alarms and environments `is_recovery`, where something bad was told before, and `over`,
-    where the bad that it tells of is over.
+    where the bad that it tells of is over; for alarms `is_silent`, where OK says nothing of an
+    environment that was not well.
     """
     match happening:
         case ReleaseEvent():
@@ -46,7 +48,7 @@ def compose(
         case AlarmEvent():
             from notify.compose.alarm import alarm_notice
 
-            return alarm_notice(happening, is_recovery=is_recovery, over=over)
+            return alarm_notice(happening, is_recovery=is_recovery, over=over, is_silent=is_silent)
         case EnvironmentEvent():
             from notify.compose.environment import environment_notice
 

@@ -18,7 +18,11 @@ _WORDS = {
 
 
 def alarm_notice(
-    event: AlarmEvent, *, is_recovery: bool = False, over: Over | None = None
+    event: AlarmEvent,
+    *,
+    is_recovery: bool = False,
+    over: Over | None = None,
+    is_silent: bool = False,
 ) -> Notice:
     """What an alarm says now, and what it said before.
 
@@ -47,12 +51,14 @@ def alarm_notice(
         incident=_incident(event),
         incident_keys=(_incident_key(event),),
     )
-    return over_notice(notice, over, _was(event, over)) if over else notice
+    if over:
+        return over_notice(notice, over, _was(event, over))
+    return _silent(event, notice, is_recovery=is_recovery) if is_silent else notice
 
 
 def _incident_key(event: AlarmEvent) -> str:
     """An alarm on an environment's health is about what the environment itself tells of too."""
-    if event.metric == "AWS/ElasticBeanstalk EnvironmentHealth" and event.environment:
+    if event.is_on_health:
         return health_key(event.origin, event.environment)
     return event.arn or f"alarm {event.name}"
 
@@ -140,6 +146,21 @@ def _headline(event: AlarmEvent, *, is_recovery: bool) -> str:
             return f"{name} is OK"
         case AlarmState.INSUFFICIENT_DATA:
             return f"{name} has no data to judge by"
+
+
+def _silent(event: AlarmEvent, notice: Notice, *, is_recovery: bool) -> Notice:
+    """OK for want of data is no recovery, and ends nobody's page."""
+    name = in_region(event.name, event.origin.region)
+    return replace(
+        notice,
+        severity=Severity.WARNING if is_recovery else notice.severity,
+        headline=(
+            f"Alarm without data: {name} is OK, but {event.environment} was not well when it was "
+            "last heard of"
+        ),
+        next_steps=("Open the environment and see whether its instances still report.",),
+        incident=None,
+    )
 
 
 def _was(event: AlarmEvent, over: Over) -> str:

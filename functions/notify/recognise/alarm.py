@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from notify.errors import NotForUsError, UnrecognisedError
 from notify.happening import AlarmEvent, AlarmState, Origin
 from notify.recognise.fields import items, mapping, moment, origin, text
 from trellis.arn import Arn
+
+_DATAPOINT = re.compile(r"(-?\d+(?:\.\d+)?(?:E-?\d+)?) \(\d\d?/\d\d?/\d")
 
 
 def alarm_event(event: Mapping[str, Any]) -> AlarmEvent:
@@ -45,6 +48,7 @@ def alarm_event(event: Mapping[str, Any]) -> AlarmEvent:
             (str(key), str(value)) for key, value in mapping(metric, "dimensions").items()
         ),
         suppressed=text(state, "actionsSuppressedReason"),
+        datapoints=_datapoints(text(state, "reason")),
     )
 
 
@@ -71,7 +75,13 @@ def alarm_message(message: Mapping[str, Any]) -> AlarmEvent:
             for one in items(trigger, "Dimensions")
         ),
         suppressed=text(message, "ActionsSuppressedReason"),
+        datapoints=_datapoints(text(message, "NewStateReason")),
     )
+
+
+def _datapoints(reason: str | None) -> tuple[float, ...]:
+    """The values in `… datapoints [25.0 (24/11/26 09:39:00), 20.0 (24/11/26 09:38:00)] …`."""
+    return tuple(float(found) for found in _DATAPOINT.findall(reason or ""))
 
 
 def _name(found: str | None) -> str:

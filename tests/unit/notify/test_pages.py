@@ -403,3 +403,72 @@ def test_an_approval_that_was_overdue_is_not_asked_for_once_it_is_answered() -> 
     )
     assert late.next_steps == ()
     assert late.severity is not Severity.ACTION
+
+
+HEALTH_PAGE = f"{PLACE}/shop-prod-main/health"
+NO_DATA = (
+    "Threshold Crossed: no datapoints were received for 5 periods and 5 missing datapoints were "
+    "treated as [NonBreaching]."
+)
+GREY = (
+    "Threshold Crossed: 3 out of the last 5 datapoints [10.0 (24/11/26 09:12:00), 10.0 (24/11/26 "
+    "09:11:00), 10.0 (24/11/26 09:10:00)] were not greater than or equal to the threshold (20.0) "
+    "(minimum 3 datapoints for ALARM -> OK transition)."
+)
+GREEN = GREY.replace("10.0 (", "0.0 (")
+
+
+def over_because(reason: str, clock: str = "09:13:00") -> dict[str, Any]:
+    event = alarm("OK", "ALARM", clock)
+    event["detail"]["state"]["reason"] = reason
+    return event
+
+
+@pytest.mark.parametrize("reason", [NO_DATA, GREY])
+def test_silence_ends_no_page_of_an_environment_that_was_not_well(reason: str) -> None:
+    pager = Pager()
+    bureau = office(pager)
+    for event in (health("Ok to Severe", 0), alarm("ALARM", "OK", "09:08:00")):
+        bureau.tell(event)
+    for event in (health("Severe to No Data", 5), over_because(reason)):
+        bureau.tell(event)
+    assert pager.open == {HEALTH_PAGE}
+    last = bureau.senders[0].sent[-1]
+    assert last.headline == (
+        "Alarm without data: shop-prod-health-main (us-east-1) is OK, but shop-prod-main was not "
+        "well when it was last heard of"
+    )
+    assert last.severity is Severity.WARNING
+    bureau.tell(health("No Data to Ok", 30))
+    assert pager.open == set()
+
+
+def test_the_silence_of_the_metric_alone_ends_no_page_either() -> None:
+    pager = Pager()
+    bureau = office(pager)
+    bureau.tell(health("Ok to Degraded", 0))
+    bureau.tell(over_because(NO_DATA))
+    assert pager.open == {HEALTH_PAGE}
+
+
+def test_data_end_the_page_of_an_environment_whose_recovery_was_not_told() -> None:
+    pager = Pager()
+    bureau = office(pager)
+    for event in (health("Ok to Severe", 0), over_because(GREEN)):
+        bureau.tell(event)
+    assert pager.open == set()
+
+
+@pytest.mark.parametrize(
+    "before", [[], [health("Severe to Ok", 5)]], ids=["nothing known", "known to be well"]
+)
+def test_the_alarm_ends_its_page_where_the_environment_is_not_known_to_be_bad(
+    before: list[dict[str, Any]],
+) -> None:
+    pager = Pager()
+    bureau = office(pager)
+    for event in (*before, alarm("ALARM", "OK", "09:11:00")):
+        bureau.tell(event)
+    assert pager.open == {HEALTH_PAGE}
+    bureau.tell(over_because(NO_DATA))
+    assert pager.open == set()

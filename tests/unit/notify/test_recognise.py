@@ -271,6 +271,22 @@ def test_reads_an_alarm_from_eventbridge_and_from_its_own_message_alike() -> Non
     assert mailed.origin.region == "us-east-1"
 
 
+@pytest.mark.parametrize(
+    ("reason", "values"),
+    [
+        ("1 of the last 1 datapoints [0.0 (24/11/26 09:50:00)] was not greater", (0.0,)),
+        ("3 datapoints [10.0 (24/11/26 09:50:00), 1.5E-2 (…), 15 (1/2/26 09:49:00)]", (10.0, 15.0)),
+        ("no datapoints were received for 5 periods and 5 missing datapoints were treated", ()),
+        ("Insufficient Data: 2 datapoints were unknown. The threshold (20.0) (minimum 2)", ()),
+        (None, ()),
+    ],
+)
+def test_an_alarm_names_the_values_that_it_judged_by(
+    reason: str | None, values: tuple[float, ...]
+) -> None:
+    assert alarm(sample("alarm-on", state={"value": "OK", "reason": reason})).datapoints == values
+
+
 def test_a_composite_alarm_has_a_rule_and_may_be_held_back() -> None:
     event = sample("alarm-on", configuration={"alarmRule": "ALARM(a) OR ALARM(b)"})
     event["detail"]["state"]["actionsSuppressedReason"] = "Actions suppressed by WaitPeriod"
