@@ -1,6 +1,13 @@
 """By hand: what would happen, back to a named version, out of quarantine, closed and open."""
 
-from sandbox.stories.rollbacks import expect_back, is_open, order, prove
+from sandbox.stories.rollbacks import (
+    expect_back,
+    is_open,
+    name_of,
+    order,
+    prove,
+    wait_for_words,
+)
 from sandbox.stories.world import StoryError, World
 
 
@@ -12,11 +19,13 @@ def play(world: World) -> None:
     expect(plan["known_good"], second)
     expect(len(order(world, command="plan")["plans"]), 3)
     expect(order(world, command="roll-back", environment="dev")["outcome"], "refused")
+    wait_for_words(world, "Your order was refused", name_of(world, "Dev"), "already runs")
     expect(
         order(world, command="roll-back", environment="dev", revision=first)["outcome"],
         "rolled back",
     )
     expect_back(world, "Dev", "v1")
+    wait_for_words(world, name_of(world, "Dev"), "runs the ordered version again")
     [plan] = order(world, command="plan", environment="dev")["plans"]
     expect(second in plan["quarantined"], True)
     lifted = order(world, command="lift-quarantine", environment="dev", revision=second)
