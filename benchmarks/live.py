@@ -12,6 +12,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operations.stack import client_of, mended, unanswered
+
 QUERY = """
 filter @type = "REPORT"
 | fields ispresent(@initDuration) as is_cold
@@ -27,6 +29,8 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-disc
 """
 
 _LONGEST_WAIT_SECONDS = 60
+_MOST_DAYS = 3653
+"""No log is kept for longer."""
 _COLUMNS = (
     ("invocations", "count"),
     ("init50", "INIT ms, median"),
@@ -53,7 +57,8 @@ def functions_of(client: Any, stack: str) -> dict[str, str]:
             if one["ResourceType"] == "AWS::Lambda::Function"
         }
     except (BotoCoreError, ClientError) as err:
-        raise MeasureError(f"the stack {stack} cannot be read: {err}") from err
+        why = mended(err) or str(err)
+        raise MeasureError(f"the stack {stack} cannot be read: {why}") from err
     if not found:
         raise MeasureError(f"the stack {stack} has no function: name the stack of the pipeline")
     return found
@@ -74,7 +79,8 @@ def reports(client: Any, group: str, since: datetime, until: datetime) -> list[M
                 break
             time.sleep(1)
     except (BotoCoreError, ClientError) as err:
-        raise MeasureError(f"the log group {group} cannot be searched: {err}") from err
+        why = mended(err) or str(err)
+        raise MeasureError(f"the log group {group} cannot be searched: {why}") from err
     if answer["status"] != "Complete":
         raise MeasureError(f"the search of {group} ended as {answer['status']}: try again")
     return [{one["field"]: one["value"] for one in row} for row in answer["results"]]
@@ -114,18 +120,22 @@ def main() -> None:
         sys.exit(
             "make measure-live wants STACK=<name of a deployed stack>, and REGION=<its Region>"
         )
-    session = boto3.session.Session(region_name=options.region)
+    if not 1 <= options.days <= _MOST_DAYS:
+        sys.exit(f"DAYS is {options.days}: write a number of days from 1 to {_MOST_DAYS}")
     until = datetime.now(UTC)
     since = until - timedelta(days=options.days)
     try:
-        functions = functions_of(session.client("cloudformation"), options.stack)
-        logs = session.client("logs")
+        session = boto3.session.Session(region_name=options.region)
+        functions = functions_of(client_of(session, "cloudformation"), options.stack)
+        logs = client_of(session, "logs")
         rows = {
             logical: reports(logs, f"/aws/lambda/{name}", since, until)
             for logical, name in sorted(functions.items())
         }
-    except (MeasureError, BotoCoreError) as err:
+    except MeasureError as err:
         sys.exit(str(err))
+    except BotoCoreError as err:
+        sys.exit(unanswered(err))
     sys.stdout.write(table(rows))
 
 

@@ -27,6 +27,9 @@ from urllib.parse import urlparse
 os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tagging_audit")
 
+from botocore.exceptions import BotoCoreError
+
+from operations.stack import mended, unanswered
 from tagging_audit.belonging import OwnStack
 from tagging_audit.command import Audit, Trigger
 from tagging_audit.config import Config
@@ -116,7 +119,8 @@ def parameters_of(aws: Aws, region: str, stack: str) -> tuple[str, dict[str, str
     try:
         answer = aws.call("cloudformation", region, "describe_stacks", StackName=stack)
     except CallError as err:
-        raise AuditError(f"the stack {stack} in {region} cannot be read: {err}") from err
+        why = mended(err.__cause__) or str(err)
+        raise AuditError(f"the stack {stack} in {region} cannot be read: {why}") from err
     found = answer["Stacks"][0]
     return found["StackId"], {
         one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", ())
@@ -148,9 +152,7 @@ def office_for(given: Given, aws: Aws, stack: str | None) -> Office:
         with_globals=given.with_globals,
         remedy=given.remedy,
     )
-    policy = parse(
-        given.policy.read_text(encoding="utf-8"), parameters, SERVICES, given.policy.name
-    )
+    policy = parse(policy_text(given.policy), parameters, SERVICES, given.policy.name)
     return Office(
         config=config,
         policy=policy,
@@ -166,14 +168,23 @@ def office_for(given: Given, aws: Aws, stack: str | None) -> Office:
     )
 
 
+def policy_text(path: Path) -> str:
+    """What a policy file says. Raises AuditError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise AuditError(f"POLICY={path} cannot be read: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise AuditError(f"POLICY={path} cannot be read: {err}") from err
+
+
 def account_of(aws: Aws, region: str) -> str:
     """The account that the credentials belong to."""
     try:
         return str(aws.call("sts", region, "get_caller_identity")["Account"])
     except CallError as err:
-        raise AuditError(
-            f"no AWS account answers: {err}. Set AWS_PROFILE, or name another ENDPOINT=<url>"
-        ) from err
+        why = mended(err.__cause__) or f"{err}. Set AWS_PROFILE, or name another ENDPOINT=<url>"
+        raise AuditError(f"no AWS account answers: {why}") from err
 
 
 def audited(given: Given, endpoint: str | None) -> tuple[Report, dict[str, Any]]:
@@ -190,9 +201,11 @@ def audited(given: Given, endpoint: str | None) -> tuple[Report, dict[str, Any]]
 def checked(path: Path) -> list[str]:
     """Everything that is wrong with a policy file, or holds no longer."""
     try:
-        policy = parse(path.read_text(encoding="utf-8"), {}, SERVICES, path.name)
+        policy = parse(policy_text(path), {}, SERVICES, path.name)
     except PolicyError as err:
         return list(err.problems)
+    except AuditError as err:
+        return [str(err)]
     return list(expired(policy, datetime.now(UTC)))
 
 
@@ -213,7 +226,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"{one}\n" for one in problems)
         sys.stdout.write("" if problems else f"{found.policy.name}: in order\n")
         return 1 if problems else 0
-    given = Given(
+    try:
+        report, summary = audited(_given(found), found.endpoint)
+    except (AuditError, TrellisError) as err:
+        sys.stderr.write(f"{err}\n")
+        return 2
+    except BotoCoreError as err:
+        sys.stderr.write(f"{unanswered(err)}\n")
+        return 2
+    sys.stdout.write(f"{headline(report)}. {subline(report)}\n")
+    for trouble in report.troubles:
+        where = "" if trouble.region == GLOBAL else f" in {trouble.region}"
+        sys.stdout.write(f"not seen: {trouble.text}{where}\n")
+    sys.stdout.write(f"reports: {found.out / 'report.html'}, report.csv, report.json\n")
+    sys.stdout.write(json.dumps(summary) + "\n")
+    return 0
+
+
+def _given(found: argparse.Namespace) -> Given:
+    """What is asked for, where boto3 goes, and a folder to write to. Raises AuditError."""
+    if found.endpoint:
+        _use(found.endpoint)
+    elif there := os.environ.get("AWS_ENDPOINT_URL"):
+        _host_of(there, "AWS_ENDPOINT_URL")
+    try:
+        found.out.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise AuditError(f"OUT={found.out} cannot be written to: {err.strerror}") from err
+    return Given(
         scope=ScopeKind(found.scope),
         regions=_regions(found.regions),
         out=found.out,
@@ -222,20 +262,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with_globals=found.globals,
         remedy=RemedyMode(found.remedy),
     )
-    try:
-        if found.endpoint:
-            _use(found.endpoint)
-        report, summary = audited(given, found.endpoint)
-    except (AuditError, TrellisError) as err:
-        sys.stderr.write(f"{err}\n")
-        return 2
-    sys.stdout.write(f"{headline(report)}. {subline(report)}\n")
-    for trouble in report.troubles:
-        where = "" if trouble.region == GLOBAL else f" in {trouble.region}"
-        sys.stdout.write(f"not seen: {trouble.text}{where}\n")
-    sys.stdout.write(f"reports: {given.out / 'report.html'}, report.csv, report.json\n")
-    sys.stdout.write(json.dumps(summary) + "\n")
-    return 0
 
 
 def _use(endpoint: str) -> None:
@@ -243,17 +269,23 @@ def _use(endpoint: str) -> None:
 
     Raises AuditError for what is no address.
     """
+    host = _host_of(endpoint, "ENDPOINT")
+    os.environ["AWS_ENDPOINT_URL"] = endpoint
+    if host in ("127.0.0.1", "localhost"):
+        os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+        os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+
+
+def _host_of(endpoint: str, name: str) -> str:
+    """The host of an endpoint. Raises AuditError for what is no address."""
     parts = urlparse(endpoint)
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or endpoint.split() != [endpoint]
     ):
-        raise AuditError(f"ENDPOINT is {endpoint!r}: write an address, like http://127.0.0.1:4566")
-    os.environ["AWS_ENDPOINT_URL"] = endpoint
-    if parts.hostname in ("127.0.0.1", "localhost"):
-        os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-        os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+        raise AuditError(f"{name} is {endpoint!r}: write an address, like http://127.0.0.1:4566")
+    return parts.hostname
 
 
 def _regions(text: str) -> tuple[str, ...]:
@@ -262,9 +294,12 @@ def _regions(text: str) -> tuple[str, ...]:
         return named
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
-        from operations.samconfig import place
+        from operations.samconfig import PlaceError, place
 
-        region = place("default").region
+        try:
+            region = place("default").region
+        except PlaceError as err:
+            raise AuditError(f"which Region? {err}. Name it: REGIONS=<name>") from err
     return (region,)
 
 

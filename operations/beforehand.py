@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations import account, once, platforms
 from operations.samconfig import Place
+from operations.stack import client_of
 
 _NO_STACK = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 """States of a stack in which a deployment makes its environments anew, or is refused."""
@@ -23,13 +24,13 @@ _NO_STACK = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 
 def refusal(where: Place) -> str | None:
     """Why a deployment there would fail, with the mend; None where nothing is known against it."""
-    session = boto3.session.Session()
     soon = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
     def client(service: str, region: str = where.region) -> Any:
-        return session.client(service, region_name=region, config=soon)  # type: ignore[call-overload] # a service by its name
+        return client_of(session, service, region_name=region, config=soon)
 
     try:
+        session = boto3.session.Session()
         standing = _parameters(client("cloudformation"), where.stack)
     except (BotoCoreError, ClientError):
         return None

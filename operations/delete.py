@@ -21,7 +21,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.samconfig import SAMCONFIG, Place, PlaceError, place
-from operations.stack import unanswered
+from operations.stack import client_of, unanswered
 
 BUCKETS = ("ArtifactBucketName", "ReportsBucketName", "AccessLogBucketName")
 """The outputs that name what must be empty before CloudFormation can delete it."""
@@ -432,7 +432,7 @@ def main(
         session = boto3.session.Session()
 
         def client(service: str) -> Any:
-            return session.client(service, region_name=where.region)  # type: ignore[call-overload] # a service by its name
+            return client_of(session, service, region_name=where.region)
 
         left = delete(where, client, say)
     except (PlaceError, DeletionError) as err:

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations import beforehand
 from operations.samconfig import Place, PlaceError, place
+from operations.stack import client_of
 from operations.template import ROOT
 
 _SUPERSEDED = (
@@ -126,7 +127,8 @@ def mend(reason: str) -> str | None:
 def ask_cloudformation(where: Place, since: datetime) -> str | None:
     """The first reason of a failed deployment, or None where the stack cannot be asked."""
     try:
-        client = boto3.session.Session().client("cloudformation", region_name=where.region)
+        session = boto3.session.Session()
+        client = client_of(session, "cloudformation", region_name=where.region)
         pages = client.get_paginator("describe_stack_events").paginate(StackName=where.stack)
         failure = first_failure((event for page in pages for event in page["StackEvents"]), since)
     except (BotoCoreError, ClientError):
@@ -145,7 +147,8 @@ def ask_beanstalk(where: Place, environment: str, since: datetime) -> str | None
     https://docs.aws.amazon.com/elasticbeanstalk/latest/api/API_DescribeEvents.html
     """
     try:
-        client = boto3.session.Session().client("elasticbeanstalk", region_name=where.region)
+        session = boto3.session.Session()
+        client = client_of(session, "elasticbeanstalk", region_name=where.region)
         events = client.describe_events(
             EnvironmentName=environment, Severity="ERROR", StartTime=since
         )["Events"]

@@ -307,8 +307,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("page", type=Path, help="the file to write")
     parser.add_argument("--events", type=Path, default=ROOT / "events", help="a folder, or a file")
     given = parser.parse_args(arguments)
-    given.page.parent.mkdir(parents=True, exist_ok=True)
-    given.page.write_text(page(events_in(given.events)), encoding="utf-8")
+    try:
+        shown = page(events_in(given.events))
+    except (OSError, UnicodeDecodeError) as err:
+        sys.stderr.write(f"the events of {given.events} cannot be read: {err}\n")
+        return 2
+    try:
+        given.page.parent.mkdir(parents=True, exist_ok=True)
+        given.page.write_text(shown, encoding="utf-8")
+    except OSError as err:
+        sys.stderr.write(f"OUT={given.page} cannot be written: {err.strerror}\n")
+        return 2
     sys.stdout.write(f"{given.page.resolve()}\n")
     return 0
 

@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.stack import NoSuchStackError, outputs_of, unanswered
+from operations.stack import NoSuchStackError, client_of, outputs_of, unanswered
 
 LONGEST = 1800.0
 """Seconds that an answer is waited for: an immutable deployment takes its time."""
@@ -150,8 +150,9 @@ def given(stack: str, region: str, order: Mapping[str, Any]) -> dict[str, Any]:
     Raises NoSuchStackError, OrderError and what boto3 raises.
     """
     session = boto3.session.Session(region_name=region)
-    client: Any = session.client("lambda")
-    execution = begin(client, function_of(session.client("cloudformation"), stack), order)
+    client = client_of(session, "lambda")
+    function = function_of(client_of(session, "cloudformation"), stack)
+    execution = begin(client, function, order)
     if order["command"] != "plan":
         # Whoever stops waiting must still find it.
         sys.stderr.write(f"ordered; how it stands: {look_command(execution)}\n")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
-from operations.stack import NoSuchStackError, outputs_of, unanswered
+from operations.stack import NoSuchStackError, client_of, outputs_of, unanswered
 
 _BATCH = 10
 _HIDDEN_SECONDS = 300
@@ -145,8 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = 0
     try:
         session = boto3.Session(region_name=given.region)
-        queues = queues_of(session.client("cloudformation"), given.stack)
-        for line in redrive(session.client("sqs"), queues, time.time(), is_show=given.show):
+        queues = queues_of(client_of(session, "cloudformation"), given.stack)
+        sqs = client_of(session, "sqs")
+        for line in redrive(sqs, queues, time.time(), is_show=given.show):
             count += 1
             sys.stdout.write(f"{line}\n")
     except NoSuchStackError as err:

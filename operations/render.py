@@ -61,8 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.event.exists():
         sys.stderr.write(f"EVENT={given.event}: there is no such file or folder\n")
         return 2
+    events = events_in(given.event)
+    if not events:
+        sys.stderr.write(f"EVENT={given.event}: there is no JSON file in that folder\n")
+        return 2
     failures = 0
-    for path in events_in(given.event):
+    for path in events:
         try:
             found = only(rendered(path), given.channel)
         except Exception as err:  # one event must not hide the others

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     ProfileNotFound,
@@ -25,6 +27,25 @@ _UNKNOWN = (
 
 class NoSuchStackError(Exception):
     """When there is no stack of that name, or it lacks an output; the text says the mend."""
+
+
+class SettingError(BotoCoreError):
+    """When boto3 makes no client, for a setting of the environment or of AWS's own files."""
+
+    fmt = "{said}: mend AWS_ENDPOINT_URL, or another setting that begins with AWS_"
+
+
+def client_of(session: Any, service: str, **more: Any) -> Any:
+    """A client of a service by its name.
+
+    Raises SettingError for a setting that does not read, and BotoCoreError.
+    """
+    try:
+        return session.client(service, **more)
+    except BotoCoreError:
+        raise  # some are ValueErrors too
+    except ValueError as err:
+        raise SettingError(said=err) from err
 
 
 def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -46,6 +67,11 @@ def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
 
 def unanswered(err: Exception) -> str:
     """Why AWS did not answer, in one sentence with its mend."""
+    return mended(err) or f"AWS refuses, or does not answer: {err}"
+
+
+def mended(err: BaseException | None) -> str | None:
+    """The same, where the mend is known; None where it is not."""
     match err:
         case NoCredentialsError():
             return "there are no AWS credentials: run `aws configure`, or set AWS_PROFILE"
@@ -61,5 +87,9 @@ def unanswered(err: Exception) -> str:
             return "the AWS credentials have expired: sign in again, or set others"
         case ClientError() if err.response["Error"]["Code"] in _UNKNOWN:
             return f"AWS does not know these credentials: set others, or AWS_PROFILE ({err})"
+        case InvalidRegionError():
+            return f"{err} Write a Region's name, like us-east-1"
+        case SettingError():
+            return str(err)
         case _:
-            return f"AWS refuses, or does not answer: {err}"
+            return None

@@ -78,8 +78,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="fail when the tables are out of step")
     parser.add_argument("document", nargs="?", type=Path, default=README)
     options = parser.parse_args(arguments)
-    old = options.document.read_text(encoding="utf-8")
-    new = with_tables(old, load())
+    try:
+        old = options.document.read_text(encoding="utf-8")
+        new = with_tables(old, load())
+    except (OSError, MarkerError) as err:
+        sys.stderr.write(f"{options.document} cannot be brought into step: {err}\n")
+        return 2
     if options.check and new != old:
         sys.stderr.write(
             f"{options.document.name} is out of step with template.yaml: "

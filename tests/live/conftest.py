@@ -16,6 +16,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.stack import client_of, mended
 
 STACK = os.environ.get("STACK", "")
 REGIONS = re.split(r"[ ,]+", os.environ.get("REGION", "").strip()) if STACK else []
@@ -58,13 +61,18 @@ class Live:
 
 
 def _client(service: str, region: str, **more: Any) -> Any:
-    make: Any = boto3.session.Session().client
-    return make(service, region_name=region, **more)
+    return client_of(boto3.session.Session(), service, region_name=region, **more)
 
 
 def found(name: str, region: str) -> Live:
     """The stack in a Region; fails where it is not there or not complete."""
-    [stack] = _client("cloudformation", region).describe_stacks(StackName=name)["Stacks"]
+    try:
+        [stack] = _client("cloudformation", region).describe_stacks(StackName=name)["Stacks"]
+    except (BotoCoreError, ClientError) as err:
+        # One sentence: what boto3 did on the way there helps nobody.
+        if known := mended(err):
+            pytest.exit(known, returncode=pytest.ExitCode.USAGE_ERROR)
+        pytest.fail(f"{name} in {region} cannot be read: {err}", pytrace=False)
     assert stack["StackStatus"] in {
         "CREATE_COMPLETE",
         "UPDATE_COMPLETE",
