@@ -5,13 +5,40 @@ The files that take longest begin first, so that none is left for the end.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+class _Folders(list[str]):
+    """Where a loader looks, each folder once: every boto3 session adds its own again."""
+
+    def append(self, folder: str) -> None:
+        if folder not in self:
+            super().append(folder)
+
+
+@functools.cache
+def _loader(data_path: str | None = None) -> Any:
+    """botocore's loader of service models, one for all sessions.
+
+    Tests make hundreds of sessions, and each would find and parse the same files again. A loader
+    holds nothing but what it has read; functions bring one of their own (trellis/endpoints.py).
+    """
+    loader: Any = create_loader(data_path)
+    loader._search_paths = _Folders(loader._search_paths)
+    return loader
+
+
+botocore.session.create_loader = _loader
 
 LONGEST = (
     "sandbox/test_stories.py",

@@ -16,6 +16,7 @@ from typing import Any
 
 import botocore
 import botocore.httpsession
+import botocore.session
 import pytest
 from botocore.exceptions import ConnectionClosedError, SSLError
 from botocore.session import get_session
@@ -92,8 +93,10 @@ def test_a_client_is_the_one_that_botocore_makes(region: str, is_apart: bool) ->
 def test_the_large_table_is_read_only_for_what_the_small_one_does_not_know(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from botocore.loaders import JSONFileLoader
+    from botocore.loaders import JSONFileLoader, create_loader
 
+    # One that has read nothing yet: the tests' own is shared (tests/conftest.py).
+    monkeypatch.setattr(botocore.session, "create_loader", create_loader)
     read: list[str] = []
     load = JSONFileLoader.load_file
 
