@@ -16,6 +16,7 @@ import threading
 import time
 import tomllib
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from typing import IO, Any
 
 import boto3
 from botocore.config import Config
+
+from operations import template
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 60.0
@@ -187,22 +190,47 @@ def build(log: Path) -> None:
 
 
 def deploy(
-    target: Sandbox, region: str, log: Path, *overrides: str, stack: str | None = None
+    target: Sandbox,
+    region: str,
+    log: Path,
+    *overrides: str,
+    stack: str | None = None,
+    as_json: bool = False,
 ) -> dict[str, str]:
     """Run `sam deploy --config-env sandbox-<region>`, and return the stack's outputs.
 
-    `overrides` are further arguments, `stack` another name than the section's. Raises SandboxError
-    with the last lines it printed.
+    `overrides` are further arguments, `stack` another name than the section's. With `as_json` it is
+    handed the same template in a form that takes it a third of the time. Raises SandboxError with
+    the last lines it printed.
     """
     environment = f"sandbox-{region}"
     named = ["--stack-name", stack] if stack else []
     with _locked(fcntl.LOCK_SH):
+        if as_json:  # and samconfig.toml is looked for beside the template
+            named += ["--template-file", str(_built_as_json())]
+            named += ["--config-file", str(PROJECT / "samconfig.toml")]
         _run(
             ["sam", "deploy", "--config-env", environment, *named, *overrides],
             log,
-            target.environment,
+            # It looks every 5 s whether a stack is there, and this cloud makes one in 2.
+            {**target.environment, "SAM_CLI_POLL_DELAY": "1"},
         )
     return target.outputs(stack or stack_name(environment), region)
+
+
+def _built_as_json() -> Path:
+    """The built template as JSON, beside itself.
+
+    The SAM CLI reads its template seven times over, and YAML in pure Python: that is most of what
+    a deployment costs this machine.
+    """
+    written = PROJECT / ".aws-sam/build/template.yaml"
+    plain = written.with_suffix(".json")
+    if not plain.exists() or plain.stat().st_mtime_ns < written.stat().st_mtime_ns:
+        unfinished = plain.with_suffix(f".{uuid.uuid4().hex}")  # others may be at it too
+        unfinished.write_text(json.dumps(template.load(written)), encoding="utf-8")
+        unfinished.replace(plain)
+    return plain
 
 
 def parameters(region: str, **changes: str) -> list[str]:

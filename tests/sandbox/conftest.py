@@ -36,7 +36,8 @@ def stacks(
     logs = tmp_path_factory.mktemp("deploy")
 
     def deploy(region: str) -> dict[str, str]:
-        return running.deploy(sandbox, region, logs / f"{region}.log")
+        # As everybody does it in one Region, and cheaper in the other.
+        return running.deploy(sandbox, region, logs / f"{region}.log", as_json=region != REGIONS[0])
 
     with ThreadPoolExecutor(len(REGIONS)) as pool:
         return dict(zip(REGIONS, pool.map(deploy, REGIONS), strict=True))

@@ -52,6 +52,7 @@ class Form:
             # In quotes, or an empty value would be no value and the one before it would stay.
             *(f'{name}="{value}"' for name, value in given.items()),
             stack=STACK,
+            as_json=True,
         )
 
     def forget(self) -> None:

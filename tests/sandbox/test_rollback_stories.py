@@ -89,6 +89,7 @@ def played(
             "--parameter-overrides",
             *running.parameters(region, EnvironmentSuffix=suffix),
             stack=f"bakery-{suffix}",
+            as_json=True,
         )
 
     def tell(region: str, deployed: Future[dict[str, str]], name: str) -> None:
