@@ -5,6 +5,7 @@ The tests of this file are one story and run in their order, on a stack of their
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -165,6 +166,10 @@ def test_the_deletable_form_goes_by_one_command(form: Form) -> None:
     for body in (b"1", b"2"):
         form.client("s3").put_object(Bucket=bucket, Key=outputs["SourceObjectKey"], Body=body)
     form.client("s3").delete_object(Bucket=bucket, Key=outputs["SourceObjectKey"])
+    with importing(form, f"{STACK}-PipelineName"):
+        refused = _delete(form)
+    assert f"(importer: {STACK}-PipelineName)" in refused.stdout
+    assert "Versions" in form.client("s3").list_object_versions(Bucket=bucket)
     deleted = _delete(form)
     assert deleted.returncode == 0, deleted.stdout + deleted.stderr
     assert f"key {outputs['KmsKeyArn']}: PendingDeletion" in deleted.stdout
@@ -175,6 +180,20 @@ def test_the_deletable_form_goes_by_one_command(form: Form) -> None:
             form.client("s3").head_bucket(Bucket=outputs[name])
     left = form.client("dynamodb").list_tables()["TableNames"]
     assert outputs["LedgerTableName"] not in left
+
+
+@contextmanager
+def importing(form: Form, export: str) -> Iterator[None]:
+    """Another stack that imports of this one."""
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Fn::ImportValue": export}}}
+    client = form.client("cloudformation")
+    client.create_stack(
+        StackName="importer", TemplateBody=json.dumps({"Resources": {"Topic": topic}})
+    )
+    client.get_waiter("stack_create_complete").wait(StackName="importer", WaiterConfig={"Delay": 1})
+    yield
+    client.delete_stack(StackName="importer")
+    client.get_waiter("stack_delete_complete").wait(StackName="importer", WaiterConfig={"Delay": 1})
 
 
 @contextmanager
