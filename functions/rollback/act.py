@@ -16,7 +16,15 @@ from rollback import tell
 from rollback.calls import RefusedError
 from rollback.desk import Desk
 from rollback.facts import ActionState, Baseline, Cause, Deployment, Facts, Good, Health, Look
-from rollback.freeze import Frozen, freeze, freeze_for, unfreeze, unfreeze_own
+from rollback.freeze import (
+    Frozen,
+    freeze,
+    freeze_for,
+    let_in,
+    shut_again,
+    unfreeze_after,
+    unfreeze_own,
+)
 from rollback.gather import Case
 from rollback.known_good import make_known_good
 from rollback.labels import label_of, may_be_told_yet
@@ -236,7 +244,7 @@ def _go_back(
     if case.cause is Cause.BY_HAND:
         script.do("known good", str, lambda: _know_as_good(desk, case, good, way))
     # What an earlier page left frozen stays so: a person has not looked at it yet.
-    is_open = frozen.is_new and unfreeze(script, desk, deployment.stage)
+    is_open = unfreeze_after(script, desk, deployment.stage, frozen)
     script.do("forget the way", str, lambda: _finish(desk, case))
     order = {
         "command": "lift-quarantine",
@@ -458,12 +466,12 @@ def _arrive(
             partial(_arrived, desk, case, way, execution_id, good, arrival, script.id),
         )
         if arrival.is_held:
-            is_let_in = unfreeze(script, desk, stage)
+            is_let_in = let_in(script, desk, stage)
             if not is_let_in:
                 problem = f"it waits before {stage}, which a person has closed"
                 return replace(arrival, is_over=True, problem=problem)
         if is_let_in and (arrival.is_in or arrival.is_over):
-            freeze(script, desk, case.deployment, case.why)
+            shut_again(script, desk, stage)
             is_let_in = False
         if arrival.is_over:
             return arrival

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rollback.calls import call
@@ -36,15 +36,25 @@ class Alarms:
             )
             for one in answer.get("MetricAlarms") or []:
                 found[str(one["AlarmName"])] = AlarmOff(
-                    since=one["StateUpdatedTimestamp"],
+                    since=_went_off(one),
                     window=_period(one) * int(one.get("EvaluationPeriods") or 1),
                     period=_period(one),
                 )
             for one in answer.get("CompositeAlarms") or []:
                 found[str(one["AlarmName"])] = AlarmOff(
-                    since=one["StateUpdatedTimestamp"], window=_OF_A_COMPOSITE
+                    since=_went_off(one), window=_OF_A_COMPOSITE
                 )
         return found
+
+
+def _went_off(alarm: Mapping[str, Any]) -> datetime:
+    """When the state became what it is. "Updated" also moves where the state stays: with an
+    evaluation's own state, and for a composite alarm with each alarm that it looks at.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+    """
+    since: datetime = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    return since
 
 
 def _period(alarm: Mapping[str, Any]) -> timedelta:

@@ -1,14 +1,15 @@
 """The bake: how a deployment does after it ended well, judged against how it was before. Pure.
 
-What was already bad does not count, missing data never triggers, and what happens during a managed
-platform update or a change of the fleet's size is not blamed on the release. One bad look may be
-a blink: two in a row are needed, the second soon after the first.
+What was already bad does not count until it has been well for a while, missing data never
+triggers, and what happens during a managed platform update or a change of the fleet's size is not
+blamed on the release. One bad look may be a blink: two in a row are needed, the second soon after
+the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -36,6 +37,10 @@ well when they are over, or badly when they count.
 """
 
 
+_MENDED_AFTER = timedelta(minutes=1)
+"""What was bad before the deployment and is well for so long does not come from before again."""
+
+
 class Verdict(StrEnum):
     """How a bake stands."""
 
@@ -58,6 +63,8 @@ class Sample:
     early: tuple[str, ...] = ()
     """Those in ALARM now that may still be so for what came before it."""
     causes: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
+    """Those in ALARM now that were so before it, and ever since."""
     excuse: str | None = None
     """Why it is not blamed on the release."""
     is_bad: bool = False
@@ -79,6 +86,39 @@ class Bake:
     """When the health was known last."""
     unanswered: int = 0
     """Looks in a row that AWS did not answer."""
+    well_since: dict[str, datetime] = field(default_factory=dict)
+    """What was bad before the deployment and is well now, and since which look without a break."""
+    mended: frozenset[str] = frozenset()
+    """What was bad before the deployment, and was well after it for long enough."""
+
+
+_HEALTH = ""
+"""What no alarm is called: the health among what has mended."""
+
+
+def mended(
+    bake: Bake, baseline: Baseline, look: Look, alarms: Mapping[str, AlarmOff]
+) -> tuple[Bake, Baseline]:
+    """The bake and the baseline after one more look at what was bad before the deployment.
+
+    A release that mends an environment and breaks it again is a bad release. What was well for a
+    moment is not mended: an alarm that comes and goes all day is not the release's.
+    """
+    badness = look.health.badness
+    well = {name for name in baseline.alarms if name not in alarms}
+    if badness is not None and badness < _TRIGGER <= _badness(baseline):
+        well.add(_HEALTH)
+    since = {name: bake.well_since.get(name, look.at) for name in sorted(well)}
+    done = bake.mended | {name for name, at in since.items() if look.at - at >= _MENDED_AFTER}
+    return replace(bake, well_since=since, mended=done), replace(
+        baseline,
+        alarms=baseline.alarms - done,
+        health=Health.OK if _HEALTH in done else baseline.health,
+    )
+
+
+def _badness(baseline: Baseline) -> int:
+    return (baseline.health or Health.OK).badness or 0
 
 
 def judged(bake: Bake, sample: Sample) -> Bake:
@@ -110,11 +150,14 @@ def _at_the_end(bake: Bake) -> Bake:
     if last.health.badness is None:
         reason = f"its health is not known since {bake.known_at:%H:%M} UTC"
         return ended(bake, Verdict.UNPROVEN, reason)
+    because = None
     if last.health.badness >= _TRIGGER or last.alarms:
         because = last.excuse or "it was so before the deployment"
-        return ended(bake, Verdict.UNPROVEN, f"its health is {last.health.value}, but {because}")
-    if last.early:
+    elif last.early:
         because = f"{', '.join(last.early)} in ALARM may tell of the time before the deployment"
+    elif last.standing:
+        because = f"{', '.join(last.standing)} in ALARM since before the deployment proves nothing"
+    if because is not None:
         return ended(bake, Verdict.UNPROVEN, f"its health is {last.health.value}, but {because}")
     return ended(bake, Verdict.HEALTHY, f"it did well for {_spoken(last.at - bake.began)}")
 
@@ -152,13 +195,14 @@ def sample_of(
         if off.since >= deployed + off.window or look.at >= deployed + off.window + off.period
     }
     excuse = _excuse(look, baseline, incidents, deployed)
-    badness, before = look.health.badness, (baseline.health or Health.OK).badness or 0
+    badness, before = look.health.badness, _badness(baseline)
     is_worse = badness is not None and badness >= _TRIGGER and badness > before
     return Sample(
         at=look.at,
         health=look.health,
         alarms=tuple(sorted(fresh)),
         early=tuple(sorted(new.keys() - fresh)),
+        standing=tuple(sorted(alarms.keys() - new.keys())),
         causes=look.causes[:3],
         excuse=excuse,
         is_bad=excuse is None and (is_worse or bool(fresh)),

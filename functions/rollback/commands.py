@@ -19,7 +19,7 @@ from rollback.order import BadOrderError, Command, CommandName
 from rollback.policy import Action, Decision, decide
 from rollback.script import GaveUpError, Script
 from rollback.settings import EnvironmentSettings
-from rollback.workflow import stop_the_approval, wait_until_ready
+from rollback.workflow import MOST_ROUNDS, stop_the_approval, wait_until_ready
 from trellis.events import RollbackState
 
 
@@ -109,6 +109,16 @@ def plan(desk: Desk, settings: EnvironmentSettings) -> Plan:
         facts = read_facts(desk, case)
         decision = decide(facts, settings, facts.look.at)
         label, revision, health = facts.look.version_label, facts.revision, facts.look.health
+        running = desk.ledger.revisions(settings.environment).get(label or "")
+        if running is not None and facts.version_label != label:
+            # Not what the pipeline deployed last: somebody has gone back from that.
+            revision = running
+            if known is not None and known.revision == running:
+                decision = Decision(
+                    Action.STAND_DOWN,
+                    f"{settings.environment} went back to the known-good {running} since its last "
+                    "deployment, and there is nothing else to go back to",
+                )
     return Plan(
         environment=settings.environment,
         stage=settings.stage,
@@ -189,10 +199,21 @@ def _roll_back(
         baseline=baseline,
         wanted=command.version,
     )
-    for number in range(1, 6):
+    try:
+        return _go_back(script, desk, settings, case)
+    except GaveUpError as err:
+        # Whoever ordered it waits for a message; the dead-letter queue alone tells nobody why.
+        script.act("count the failure", partial(_count_failure, desk, settings.environment))
+        script.do("tell that it failed", str, partial(_say_failed, desk, case, settings, str(err)))
+        raise
+
+
+def _go_back(script: Script, desk: Desk, settings: EnvironmentSettings, case: Case) -> Done:
+    """Decide and act until something is done. Raises GaveUpError."""
+    for number in range(1, MOST_ROUNDS + 1):
         facts = script.do(f"facts {number}", Facts, partial(read_facts, desk, case))
         decision = decide(facts, settings, facts.look.at)
-        evidence = tell.evidence_of(facts, baseline, ())
+        evidence = tell.evidence_of(facts, case.baseline, ())
         match decision.action:
             case Action.WAIT:
                 wait_until_ready(script, desk, settings.environment, settings.ready_within, "ready")
@@ -219,7 +240,31 @@ def _roll_back(
                     partial(_say_refused, desk, case, settings, facts, decision),
                 )
                 return Done(outcome="refused", reason=tell.sentence(decision.reason))
-    raise GaveUpError(f"no decision holds for {settings.environment}")
+    raise GaveUpError(f"AWS did not take the rollback, tried {MOST_ROUNDS} times")
+
+
+def _count_failure(desk: Desk, environment: str) -> str:
+    desk.measures.failed(environment)
+    return "counted"
+
+
+def _say_failed(desk: Desk, case: Case, settings: EnvironmentSettings, problem: str) -> str:
+    """The ledger knows whether the stage was closed for it; CodePipeline may be what is silent."""
+    deployment = case.deployment
+    frozen = desk.ledger.frozen(desk.pipeline.name, deployment.stage)
+    order = {"command": "roll-back", "environment": deployment.environment}
+    return desk.bus.publish(
+        tell.rollback_event(
+            deployment,
+            settings,
+            RollbackState.FAILED,
+            f"the order to roll back {deployment.environment} could not go on: {problem}",
+            desk.now(),
+            next_command=tell.command(desk.settings, order),
+            is_frozen=frozen is not None,
+            ordered_version=case.wanted,
+        )
+    )
 
 
 def _look_up(desk: Desk, settings: EnvironmentSettings, me: str) -> _Found:
@@ -318,7 +363,7 @@ def _lift(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
 
 def _freeze(desk: Desk, settings: EnvironmentSettings, command: Command) -> Done:
     frozen = freeze.close(
-        desk, settings.stage, "by hand", "by hand", f"by hand {command.reason}".strip()
+        desk, settings.stage, freeze.ORDERED, freeze.ORDERED, f"by hand {command.reason}".strip()
     )
     if not frozen.is_ours:
         return Done(outcome="refused", reason=f"{settings.stage} was closed by somebody already")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollback.desk import Desk
 from rollback.facts import Deployment
 from rollback.pipeline import reason_for_api
 from rollback.script import Script
 from trellis.records import Freeze
+
+ORDERED = "by hand"
+"""Whose freeze it is, where a person ordered it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,9 @@ def close(desk: Desk, stage: str, execution_id: str, watch_id: str, reason: str)
     if not now.is_enabled:
         is_ours = before is not None and now.reason == reason_for_api(before.reason)
         is_this = is_ours and before is not None and before.execution_id == execution_id
+        if is_ours and before is not None and watch_id == ORDERED:
+            # A person's from now on: the watch that closed it does not open it again.
+            desk.ledger.freeze(replace(before, execution_id=execution_id, watch_id=ORDERED))
         return Frozen(is_ours=is_ours, is_new=is_this)
     text = f"Trellis: {reason}"
     desk.ledger.freeze(
@@ -60,9 +66,19 @@ def close(desk: Desk, stage: str, execution_id: str, watch_id: str, reason: str)
     return Frozen(is_ours=True, is_new=True)
 
 
-def unfreeze(script: Script, desk: Desk, stage: str) -> bool:
-    """Open what we closed, where it still looks as we left it."""
-    return script.do("unfreeze", bool, lambda: open_again(desk, stage))
+def unfreeze_after(script: Script, desk: Desk, stage: str, frozen: Frozen) -> bool:
+    """Open what was closed for a rollback that is over; gives whether the stage is open then.
+
+    Not what was closed before it, and not what a person has ordered closed since.
+    """
+
+    def open_it() -> bool:
+        ours = desk.ledger.frozen(desk.pipeline.name, stage)
+        if frozen.is_new and (ours is None or ours.watch_id != ORDERED):
+            return open_again(desk, stage)
+        return desk.pipeline.stage(stage).transition.is_enabled
+
+    return script.do("unfreeze", bool, open_it)
 
 
 def unfreeze_own(script: Script, desk: Desk, deployment: Deployment) -> bool:
@@ -80,14 +96,49 @@ def unfreeze_own(script: Script, desk: Desk, deployment: Deployment) -> bool:
 
 
 def open_again(desk: Desk, stage: str) -> bool:
-    """Whether we opened it; False where a person has changed it since, or it was open."""
+    """Open what we closed, where it still looks as we left it; gives whether the stage is open.
+
+    Not whether this opened it: a move whose last call went unanswered is made once more.
+    """
     pipeline = desk.pipeline.name
     ours = desk.ledger.frozen(pipeline, stage)
-    if ours is None:
-        return False
     now = desk.pipeline.stage(stage).transition
+    if ours is None:
+        return now.is_enabled
     is_as_we_left_it = not now.is_enabled and now.reason == reason_for_api(ours.reason)
     if is_as_we_left_it:
         desk.pipeline.enable(stage)
     desk.ledger.unfreeze(pipeline, stage)
-    return is_as_we_left_it
+    return now.is_enabled or is_as_we_left_it
+
+
+def let_in(script: Script, desk: Desk, stage: str) -> bool:
+    """Open our freeze for a rollback that waits before it; gives whether the stage is open.
+
+    The freeze stays written down, whoever holds it: `shut_again` closes the stage after it.
+    """
+
+    def open_it() -> bool:
+        ours = desk.ledger.frozen(desk.pipeline.name, stage)
+        now = desk.pipeline.stage(stage).transition
+        if ours is None or now.is_enabled:
+            return now.is_enabled
+        if now.reason != reason_for_api(ours.reason):
+            return False
+        desk.pipeline.enable(stage)
+        return True
+
+    return script.do("let it in", bool, open_it)
+
+
+def shut_again(script: Script, desk: Desk, stage: str) -> None:
+    """Close a stage behind the rollback that was let in, unless the freeze was lifted meanwhile."""
+
+    def shut() -> str:
+        ours = desk.ledger.frozen(desk.pipeline.name, stage)
+        if ours is None or not desk.pipeline.stage(stage).transition.is_enabled:
+            return "it is as it should be"
+        desk.pipeline.disable(stage, ours.reason)
+        return "closed again"
+
+    script.do("shut again", str, shut)

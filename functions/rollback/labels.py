@@ -24,8 +24,9 @@ def label_of(desk: Desk, own: ActionRun, look: Look) -> str | None:
     """The label that a deployment brought, or None where nothing tells.
 
     No page says what a deploy action's external execution id is, so it counts only if there is
-    such a version; then the version of the action's artifact, of which each stage makes its own;
-    then the environment's label, if this deployment did not fail and nothing has begun since.
+    such a version; then the version of the action's artifact, of which each stage makes its own:
+    after a success the one that the environment runs, since all of them hold the same; then the
+    environment's label, if this deployment did not fail and nothing has begun since.
     """
     if own.external_id and desk.beanstalk.version(own.external_id) is not None:
         return own.external_id
@@ -35,6 +36,9 @@ def label_of(desk: Desk, own: ActionRun, look: Look) -> str | None:
             for one in desk.beanstalk.versions_of(own.artifact_bucket, own.artifact_key)
             if own.state is ActionState.IN_PROGRESS or one.created <= ended_at(own)
         ]
+        runs = [one.label for one in made if one.label == look.version_label]
+        if runs and own.state is ActionState.SUCCEEDED:
+            return runs[0]
         if made:
             return max(made, key=lambda one: one.created).label
     return _label_of_environment(desk, own, look)

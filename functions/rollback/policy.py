@@ -8,7 +8,7 @@ automation from acting by itself, never over those that say there is nothing to 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,10 +63,20 @@ def decide(
             continue
         decision = row(facts, settings, now)
         if decision is not None:
-            return Decision(
-                decision.action, decision.reason, decision.target, decision.route, row.__name__
-            )
+            return replace(_within_mode(decision, facts, settings), row=row.__name__)
     raise AssertionError("the last row always decides")
+
+
+def _within_mode(decision: Decision, facts: Facts, settings: EnvironmentSettings) -> Decision:
+    """Mode observe closes no stage and holds no release: that too is said and not done."""
+    would = {
+        Action.ESCALATE: f"{facts.deployment.stage} would be closed and a person paged",
+        Action.HOLD: "it would be held until a person releases it",
+    }.get(decision.action)
+    is_ordered = facts.cause is Cause.BY_HAND
+    if would is None or is_ordered or settings.mode is not RollbackMode.OBSERVE:
+        return decision
+    return Decision(Action.OBSERVE, f"only observed: {decision.reason}; without that, {would}")
 
 
 def stopped_by_a_person(

@@ -23,6 +23,8 @@ from trellis.errors import BusError, LedgerError, TrellisError
 
 WAITS = (1, 2, 4, 8, 15, 30, 60, 60)
 """Seconds between tries of a move that may be repeated."""
+_YES = frozenset(("", "yes", "y", "true", "ok", "approve", "approved"))
+"""What a success says that is meant as one; whoever calls it with `no` means no."""
 
 
 class GaveUpError(TrellisError):
@@ -150,7 +152,9 @@ class DurableScript:
             return Reply(answer=Answer.NONE)
         except CallbackError as err:
             return Reply(answer=Answer.NO, words=str(err) or None)
-        return Reply(answer=Answer.YES, words=None if words is None else str(words))
+        said = "" if words is None else str(words).strip().strip('"')
+        answer = Answer.YES if said.lower() in _YES else Answer.NO
+        return Reply(answer=answer, words=said or None)
 
     def apart[T](self, name: str, kind: type[T], part: Callable[[Script], T]) -> T:
         from aws_durable_execution_sdk_python import ChildContextError

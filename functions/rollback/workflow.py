@@ -36,11 +36,14 @@ from trellis.ledger import Bake
 from trellis.observability import logger
 from trellis.records import Act, Claim, Hold, KnownGood, OpenWatch
 
-_MOST_ROUNDS = 12
+MOST_ROUNDS = 12
+"""How often a decision is made anew because AWS did not take what was decided."""
 _DEPLOY_LIMIT = timedelta(hours=2)
 """CodePipeline gives a deploy action an hour; a watch that sees none end by then gives up."""
 _STAGE_MAY_FOLLOW = timedelta(seconds=15)
 """A stage fails a moment after its action, and CodePipeline's listings one after another."""
+_RUN_MAY_FOLLOW = timedelta(minutes=2)
+"""Why an action was abandoned stands in its run: an update of the pipeline has cancelled that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,9 +231,12 @@ def _looked(desk: Desk, deployment: Deployment, before: _Landing) -> _Landing:
         return replace(before, looks=looks)
     landed = replace(before, looks=looks, state=run.state, ended=run.updated, message=run.message)
     look = desk.beanstalk.look(deployment.environment, now)
-    is_let_go = run.state is ActionState.ABANDONED
-    if is_let_go and desk.pipeline.run(deployment.execution_id).is_cancelled:
-        return _left_to_beanstalk(desk, before, run, landed, look)
+    if run.state is ActionState.ABANDONED:
+        whole = desk.pipeline.run(deployment.execution_id)
+        if whole.is_cancelled:
+            return _left_to_beanstalk(desk, before, run, landed, look)
+        if whole.status == "InProgress" and now - run.updated < _RUN_MAY_FOLLOW:
+            return replace(before, looks=looks)
     if run.state is ActionState.FAILED and now - run.updated < _STAGE_MAY_FOLLOW:
         stage = desk.pipeline.stage(deployment.stage, deployment.action)
         if stage.status == "InProgress" and stage.execution_id == deployment.execution_id:
@@ -372,9 +378,9 @@ def _look_at_bake(
     )
     if replaced is not None:
         return bake.ended(before, bake.Verdict.REPLACED, replaced)
-    sample = bake.sample_of(
-        look, desk.alarms.going_off(settings.alarms), baseline, incidents, deployed
-    )
+    off = desk.alarms.going_off(settings.alarms)
+    before, baseline = bake.mended(before, baseline, look, off)
+    sample = bake.sample_of(look, off, baseline, incidents, deployed)
     after = bake.judged(before, sample)
     last = before.samples[-1].health if before.samples else None
     if sample.health is not last:
@@ -486,13 +492,15 @@ def _mend(
         if found is not None or not _has_moved_on(facts):
             evidence = tell.evidence_of(facts, case.baseline, looks)
             standing = Standing(act=begun, found=found)
-            return _ended(
-                go_back(script, desk, case, settings, facts, None, evidence, bad_since, standing)
-            )
-        # Nothing of it was done, and what was decided then may harm now.
-        script.do("forget the way", str, partial(forget, desk, case.deployment))
+            went = go_back(script, desk, case, settings, facts, None, evidence, bad_since, standing)
+            if went.again is None:
+                return _ended(went)
+            case = went.again
+        else:
+            # Nothing of it was done, and what was decided then may harm now.
+            script.do("forget the way", str, partial(forget, desk, case.deployment))
     is_counted, noted = False, None
-    for number in range(1, _MOST_ROUNDS + 1):
+    for number in range(1, MOST_ROUNDS + 1):
         facts = script.do(f"facts {number}", Facts, partial(read_facts, desk, case))
         decision = decide(facts, settings, facts.look.at)
         evidence = tell.evidence_of(facts, case.baseline, looks)
@@ -546,7 +554,7 @@ def _mend(
         case,
         settings,
         facts,
-        f"AWS did not take the rollback, tried {_MOST_ROUNDS} times: {case.why}",
+        f"AWS did not take the rollback, tried {MOST_ROUNDS} times: {case.why}",
         evidence,
     )
 
@@ -615,7 +623,12 @@ def escalate(
     """Let nothing more into the stage, and page a person."""
     deployment = case.deployment
     frozen = freeze(script, desk, deployment, reason)
-    order = {"command": "unfreeze", "stage": deployment.stage}
+    # What a person has closed only that person opens.
+    order = (
+        {"command": "unfreeze", "stage": deployment.stage}
+        if frozen.is_ours
+        else {"command": "roll-back", "environment": deployment.environment}
+    )
 
     def say() -> str:
         return desk.bus.publish(

@@ -14,8 +14,8 @@ from botocore.session import get_session
 from benchmarks.artifacts import PROJECT, Artifacts, build, with_own_sdk, zipped
 from benchmarks.process import PYTHON
 
-ORDINARY = {"account", "health"}
-"""Words of ours that are services too."""
+NO_CLIENTS = {"account", "health", "cloudfront", "route53"}
+"""Words of ours that are services too, and services that are named in ARNs alone."""
 
 
 def services() -> list[str]:
@@ -28,7 +28,7 @@ def services() -> list[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return sorted(named & known - ORDINARY)
+    return sorted(named & known - NO_CLIENTS)
 
 
 CLIENTS = """

@@ -54,7 +54,6 @@ FORMS: dict[str, dict[str, str]] = {
         "LoadBalancerScheme": "internal",
         "CertificateArn": CERTIFICATE,
     },
-    "single instance": {"DevEnvironmentType": "SingleInstance", "CertificateArn": CERTIFICATE},
     "chat secret": {"ChatSecretArn": CHAT_SECRET},
     "no checks": {"ChecksBuildspec": "", "ParallelBuildActions": "false"},
     "parallel": {"ParallelBuildActions": "true"},
@@ -72,6 +71,8 @@ FORMS: dict[str, dict[str, str]] = {
         "AuditGlobalResources": "true",
         "AuditRemedy": "on",
     },
+    # The last: a load balancer that was given up does not come back.
+    "single instance": {"DevEnvironmentType": "SingleInstance", "CertificateArn": CERTIFICATE},
 }
 """The forms that the template takes, by what is given beside the example."""
 

@@ -89,13 +89,16 @@ def _rollback_incident(event: RollbackStateChange, severity: Severity) -> Incide
     """What needs a person opens one; going back after all ends it."""
     if severity in (Severity.CRITICAL, Severity.ERROR):
         return IncidentMove.OPEN
-    is_done = event.state is RollbackState.SUCCEEDED and not _is_observed(event)
-    return IncidentMove.CLOSE if is_done else None
+    return IncidentMove.CLOSE if event.state is RollbackState.SUCCEEDED else None
 
 
 def _is_observed(event: RollbackStateChange) -> bool:
-    """Whether nothing is done, only said; what a person orders is done all the same."""
-    return event.mode is RollbackMode.OBSERVE and not event.is_ordered
+    """Whether nothing is done, only said; what a person orders is done all the same.
+
+    A watch that could not go on has observed nothing: that it failed is told as in any mode.
+    """
+    is_said = event.state is RollbackState.REFUSED and not event.is_ordered
+    return is_said and event.mode is RollbackMode.OBSERVE
 
 
 def _is_refused_order(event: RollbackStateChange) -> bool:
@@ -118,6 +121,8 @@ def _rollback_severity(event: RollbackStateChange, tier: Tier | None) -> Severit
 def _rollback_headline(event: RollbackStateChange, origin: Origin) -> str:
     environment = in_region(event.environment, origin.region)
     if _is_observed(event):
+        if event.good is None:
+            return f"Observed only: {environment} turned out bad"
         return f"Observed only: {environment} would have been rolled back"
     if _is_refused_order(event):
         return f"Your order was refused: {environment} was not rolled back"
@@ -153,7 +158,10 @@ def _rollback_steps(event: RollbackStateChange) -> tuple[str, ...]:
         case RollbackState.HELD:
             steps.append("Decide whether going back is safe; if it is, run the command.")
         case RollbackState.AWAITING_APPROVAL:
-            steps.append("Run the command to let it go back; without an answer nothing is done.")
+            steps.append(
+                "Run the command to let it go back, or with --result no at its end to refuse; "
+                "without an answer nothing is done."
+            )
         case RollbackState.STARTED:
             pass
     return tuple(steps)

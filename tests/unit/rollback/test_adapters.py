@@ -592,7 +592,9 @@ def test_sees_the_alarms_that_go_off(stubbed: Stubbed) -> None:
             "MetricAlarms": [
                 {
                     "AlarmName": "a",
-                    "StateUpdatedTimestamp": AT,
+                    # It moves with the evaluation's own state too.
+                    "StateUpdatedTimestamp": AT + timedelta(minutes=7),
+                    "StateTransitionedTimestamp": AT,
                     "EvaluationPeriods": 3,
                     "Metrics": [
                         {

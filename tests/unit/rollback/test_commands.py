@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rollback.release_world import MOST_ACTIONS, Release, Version, World
+from tests.unit.rollback import release_world
+from tests.unit.rollback.release_world import (
+    MOST_ACTIONS,
+    Call,
+    Release,
+    Version,
+    World,
+    refused,
+)
 from tests.unit.rollback.test_workflow import SOON, good_first
 
 
@@ -256,3 +264,63 @@ def test_an_order_that_is_refused_leaves_the_approval_and_the_stage_alone() -> N
     assert answer["outcome"] == "refused"
     assert world.approval == waits
     assert world.transitions == {}
+
+
+def went_back(stage: str = "DeployToTest") -> World:
+    """v2 turned bad, and v1 runs again by the second route."""
+    world = World()
+    good_first(world, stage)
+    world.release(Release("v2", turns_bad_after=SOON), stage)
+    world.play()
+    assert world.running(stage) == {"v1"}
+    assert "UpdateEnvironment" in [act[0] for act in world.acts]
+    return world
+
+
+def test_plan_knows_what_trellis_went_back_to() -> None:
+    plan = ordered(went_back(), command="plan", environment="test")["plans"][0]
+    assert plan["revision"] == "v1"
+    assert plan["action"] == "stand down"
+    assert "went back to the known-good v1" in plan["reason"]
+
+
+def test_an_order_that_the_pipeline_is_too_busy_for_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play()
+    world.published.clear()
+
+    def busy(*_: Any, **__: Any) -> Any:
+        raise refused("ConflictException", "the pipeline is busy")
+
+    monkeypatch.setitem(release_world._OPERATIONS["codepipeline"], "rollback_stage", busy)
+    order = world.invoke({"command": "roll-back", "environment": "prod", "revision": "v1"})
+    world.play()
+    assert order.ended == "failed"
+    assert world.states() == ["STARTED", "FAILED"]
+    told = world.last()
+    assert "AWS did not take the rollback, tried 12 times" in told["reason"]
+    assert (told["ordered"], told["frozen"]) == (True, True)
+    assert not world.transitions["DeployToProd"]["enabled"]
+
+
+def test_an_order_that_cannot_read_is_told() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play()
+    world.published.clear()
+
+    def throttled_once_closed(number: int, call: Call) -> str | None:
+        is_closed = not world.transitions.get("DeployToProd", {}).get("enabled", True)
+        return "throttle" if is_closed and call == ("codepipeline", "get_pipeline_state") else None
+
+    world.fault = throttled_once_closed
+    order = world.invoke({"command": "roll-back", "environment": "prod", "revision": "v1"})
+    world.play()
+    assert order.ended == "failed"
+    assert world.states()[-1] == "FAILED"
+    assert world.last()["frozen"]

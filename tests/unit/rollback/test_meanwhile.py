@@ -344,3 +344,141 @@ def test_a_rollback_by_hand_that_waits_before_what_a_person_has_closed_is_told_s
     assert "which a person has closed" in world.last()["reason"]
     assert datetime.fromisoformat(world.last()["at"]) - began < timedelta(minutes=5)
     assert world.transitions["DeployToProd"] == closed
+
+
+@pytest.mark.parametrize("lag", [0, 3, 90])
+def test_a_run_that_is_cancelled_after_its_action_was_abandoned_has_not_failed(
+    lag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listings follow one another, and no page says how soon."""
+    world = World()
+    good_first(world)
+    world.release(Release("v2"))
+    world.play(timedelta(seconds=7))
+    updated = world.clock.now()
+    world.update_pipeline()
+    tell = release_world._OPERATIONS["codepipeline"]["get_pipeline_execution"]
+
+    def behind(world: World, **request: Any) -> Any:
+        answer = tell(world, **request)
+        run = answer["pipelineExecution"]
+        if run["status"] == "Cancelled" and world.clock.now() - updated < timedelta(seconds=lag):
+            run["status"] = "InProgress"
+        return answer
+
+    monkeypatch.setitem(release_world._OPERATIONS["codepipeline"], "get_pipeline_execution", behind)
+    world.play()
+    assert (world.running(), world.acts) == ({"v2"}, [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "UnableToRollbackStageException",
+        "PipelineExecutionOutdatedException",
+        "ConflictException",
+        "ThrottlingException",
+    ],
+)
+def test_a_watch_that_is_taken_over_and_refused_once_decides_anew(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    dies_before_the_act(world)
+    roll_back = release_world._OPERATIONS["codepipeline"]["rollback_stage"]
+    refusals = [refused(code, "no")]
+
+    def once(*given: Any, **named: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return roll_back(*given, **named)
+
+    monkeypatch.setitem(release_world._OPERATIONS["codepipeline"], "rollback_stage", once)
+    world.play(sweeping=True)
+    assert world.running() == {"v1"}
+    assert world.states()[-1] == "SUCCEEDED"
+    assert world.transitions["DeployToProd"]["enabled"]
+
+
+def goes_back(world: World) -> None:
+    """A rollback of production that has begun and not ended."""
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    world.play(timedelta(seconds=85))
+    assert [act[0] for act in world.acts] == ["RollbackStage"]
+    assert not world.transitions["DeployToProd"]["enabled"]
+
+
+def test_a_freeze_that_a_person_orders_during_a_rollback_outlasts_it() -> None:
+    world = World()
+    goes_back(world)
+    ordered = world.invoke({"command": "freeze", "environment": "prod", "reason": "holiday"})
+    world.play()
+    assert ordered.answer["outcome"] == "frozen"
+    assert world.states()[-1] == "SUCCEEDED"
+    assert not world.transitions["DeployToProd"]["enabled"]
+    assert world.last()["frozen"]
+    world.invoke({"command": "unfreeze", "environment": "prod"})
+    assert world.transitions["DeployToProd"]["enabled"]
+
+
+def test_a_freeze_that_a_person_orders_outlasts_a_rollback_that_is_let_in() -> None:
+    world = World()
+    world.holds_rollbacks = True
+    goes_back(world)
+    world.invoke({"command": "freeze", "environment": "prod", "reason": "holiday"})
+    world.play()
+    assert world.running() == {"v1"}
+    assert not world.transitions["DeployToProd"]["enabled"]
+
+
+def test_a_stage_that_a_person_opened_during_a_rollback_is_not_called_frozen() -> None:
+    world = World()
+    goes_back(world)
+    world.invoke({"command": "unfreeze", "environment": "prod"})
+    world.play()
+    assert world.states()[-1] == "SUCCEEDED"
+    assert world.last()["frozen"] is not world.transitions["DeployToProd"]["enabled"]
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["at the end", "to let it in"])
+def test_a_stage_that_was_opened_and_not_written_down_is_open(holds: bool) -> None:
+    """The ledger does not answer once, after the stage was opened: the move comes again."""
+    world = World()
+    good_first(world)
+    world.holds_rollbacks = holds
+    world.release(Release("v2", turns_bad_after=SOON))
+    seen: list[str] = []
+
+    def once(number: int, call: Call) -> str | None:
+        if call[1] == "enable_stage_transition":
+            seen.append("opened")
+        elif seen == ["opened"] and call == ("dynamodb", "delete"):
+            seen.append("lost")
+            return "timeout before"
+        return None
+
+    world.fault = once
+    world.play()
+    assert seen[:2] == ["opened", "lost"]
+    assert world.states() == ["STARTED", "SUCCEEDED"]
+    assert world.last()["frozen"] is False
+    assert world.transitions["DeployToProd"]["enabled"]
+
+
+def test_who_finds_the_stage_closed_by_a_person_is_given_a_command_that_works() -> None:
+    world = World()
+    good_first(world)
+    world.release(Release("v2", turns_bad_after=SOON))
+    world.play(timedelta(seconds=30))
+    world.transitions["DeployToProd"] = {
+        "enabled": False,
+        "disabledReason": "mine",
+        "lastChangedBy": "arn:aws:iam::123456789012:user/ann",
+        "lastChangedAt": world.clock.now(),
+    }
+    world.play()
+    assert world.last()["state"] == "REFUSED"
+    assert "roll-back" in world.last()["next-command"]

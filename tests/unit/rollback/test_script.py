@@ -157,7 +157,11 @@ def test_a_part_that_gives_up_is_caught_as_any_move_is() -> None:
 @pytest.mark.parametrize(
     ("given", "reply"),
     [
-        ("success", Reply(answer=Answer.YES, words="yes")),
+        ("yes", Reply(answer=Answer.YES, words="yes")),
+        ('"Yes"', Reply(answer=Answer.YES, words="Yes")),
+        ("", Reply(answer=Answer.YES)),
+        ("no", Reply(answer=Answer.NO, words="no")),
+        ("not yet", Reply(answer=Answer.NO, words="not yet")),
         ("failure", Reply(answer=Answer.NO, words="not now")),
         (None, Reply(answer=Answer.NONE)),
     ],
@@ -176,8 +180,8 @@ def test_a_person_says_yes_no_or_nothing(given: str | None, reply: Reply) -> Non
     with DurableFunctionTestRunner(handler, poll_interval=0.05) as runner:
         arn = runner.run_async("{}", timeout=30)
         callback = runner.wait_for_callback(execution_arn=arn, name="a yes", timeout=10)
-        if given == "success":
-            runner.send_callback_success(callback, b"yes")
+        if given is not None and given != "failure":
+            runner.send_callback_success(callback, given.encode())
         elif given == "failure":
             error = ErrorObject(message="not now", type=None, data=None, stack_trace=None)
             runner.send_callback_failure(callback, error)

@@ -286,3 +286,19 @@ def test_what_a_person_deploys_after_a_watch_died_is_not_taken_for_its_rollback(
     world.play(sweeping=True)
     assert (world.running(), world.acts, world.states()) == ({"hotfix"}, [], [])
     assert world.transitions[PROD]["enabled"] is True
+
+
+def test_a_version_that_another_stage_made_of_the_same_artifact_is_not_this_ones() -> None:
+    """Dev goes back to a run while production deploys it: both make a version of its artifact."""
+    world = World()
+    world.external_id = lambda action: None
+    good_first(world)
+    action = world.release(Release("v2", turns_bad_after=SOON))
+    world.play(timedelta(seconds=5))
+    mine = world.versions[action.label or ""]
+    world.versions["code-pipeline-dev"] = Version(
+        "code-pipeline-dev", "v2", mine.bucket, mine.key, created=world.clock.now()
+    )
+    world.play()
+    assert world.running() == {"v1"}
+    assert world.states() == ["STARTED", "SUCCEEDED"]

@@ -312,6 +312,22 @@ def test_asks_a_person_in_mode_approve(answer: bool | None, ends: set[str]) -> N
         assert world.states() == ["AWAITING_APPROVAL", "REFUSED"]
 
 
+@pytest.mark.parametrize(
+    ("safe", "would"),
+    [
+        ("yes", "DeployToProd would be closed and a person paged"),
+        ("no", "it would be held until a person releases it"),
+    ],
+)
+def test_mode_observe_closes_no_stage_and_holds_no_release(safe: str, would: str) -> None:
+    world = World(mode=RollbackMode.OBSERVE)
+    world.release(Release("v1", turns_bad_after=SOON, variables={"RollbackSafe": safe}))
+    world.play()
+    assert (world.states(), world.transitions) == (["REFUSED"], {})
+    assert f"without that, {would}" in world.last()["reason"]
+    assert world.ledger.hold("bakery-prod-demo") is None
+
+
 def test_aborts_an_update_that_never_ends_and_goes_on() -> None:
     world = World(ready_within=timedelta(minutes=5))
     good_first(world)
@@ -369,6 +385,65 @@ def test_what_was_bad_before_does_not_count() -> None:
     world.release(Release("v2"))
     world.play()
     assert (world.acts, world.states()) == ([], [])
+
+
+def test_what_a_release_mended_and_breaks_again_is_its_own() -> None:
+    """v2 is bad and held; v3 mends it, and is bad itself minutes later."""
+    world = World(bake=timedelta(minutes=15))
+    good_first(world)
+    world.release(Release("v2", is_bad=True, variables={"RollbackSafe": "no"}))
+    world.play()
+    assert world.states() == ["HELD"]
+    world.release(Release("v3", turns_bad_after=timedelta(minutes=6)))
+    world.play()
+    assert world.running() == {"v1"}
+    assert world.states()[-1] == "SUCCEEDED"
+
+
+def test_an_alarm_of_before_that_was_off_for_a_while_counts_when_it_goes_off_again() -> None:
+    world = World(bake=timedelta(minutes=15))
+    good_first(world)
+    world.alarms["bakery-health"] = world.clock.now()
+    world.clock.pass_(timedelta(minutes=1))
+    world.release(Release("v3"))
+    world.play(timedelta(minutes=1))
+    world.alarms.clear()
+    world.play(timedelta(minutes=4))
+    world.alarms["bakery-health"] = world.clock.now()
+    world.play()
+    assert world.running() == {"v1"}
+
+
+def test_an_alarm_that_comes_and_goes_is_not_the_releases() -> None:
+    world = World(bake=timedelta(minutes=15))
+    good_first(world)
+    world.alarms["bakery-health"] = world.clock.now()
+    world.clock.pass_(timedelta(minutes=1))
+    world.release(Release("v3"))
+    for _ in range(20):
+        world.play(timedelta(seconds=30))
+        world.alarms.clear()
+        world.play(timedelta(seconds=20))
+        world.alarms["bakery-health"] = world.clock.now()
+    assert world.running() == {"v3"}
+    assert world.states() == []
+
+
+def test_an_alarm_in_alarm_from_before_to_the_end_proves_nothing() -> None:
+    world = World(bake=timedelta(minutes=15))
+    good_first(world)
+    world.alarms["bakery-health"] = world.clock.now()
+    world.clock.pass_(timedelta(minutes=1))
+    world.release(Release("v3"))
+    world.play()
+    assert world.running() == {"v3"}
+    good = world.ledger.known_good("bakery-prod-demo")
+    assert good is not None
+    assert good.revision == "v1"
+    assert (
+        "bakery-health in ALARM since before the deployment proves nothing"
+        in (world.last("Trellis Bake State Change")["reason"])
+    )
 
 
 def test_a_platform_update_is_not_blamed_on_the_release() -> None:
