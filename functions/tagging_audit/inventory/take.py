@@ -29,6 +29,9 @@ _OUT_OF_TIME = "the time ran out before"
 _HEARSAY = frozenset({Source.EVENT, Source.EXPLORER, Source.TAGGING_API})
 """They may name what is gone: an event is past, and an index is behind."""
 
+_COME_AND_GO = frozenset({"AWS::EC2::Instance", "AWS::EC2::Volume"})
+"""What an environment replaces at every deployment of some kinds, and whenever it grows."""
+
 # Types whose every tagged resource the tagging API is known to show: its silence is an answer.
 _ANSWERED = frozenset(
     {
@@ -366,8 +369,8 @@ class Take:
         if self._order.scope is not ScopeKind.STACK or not tiers:
             return
         for arn, tags in tagging_api.with_tag(self._aws, region, ENVIRONMENT_TAG, list(tiers)):
-            # Instances come and go: what the environment does not name itself may be gone.
-            may_be_gone = arn not in self.union and own_tags.shows_ends(described(arn)[0])
+            # What the environment does not name itself may be gone.
+            may_be_gone = arn not in self.union and described(arn)[0] in _COME_AND_GO
             self.union.add(
                 arn,
                 Source.TAGGING_API,

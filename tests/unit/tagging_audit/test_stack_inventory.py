@@ -274,6 +274,24 @@ def test_an_instance_that_its_environment_has_replaced_is_not_there(moto: Gate) 
     assert {"i-1"} == {name for name in inventory() if name.startswith("i-")}
 
 
+def test_a_group_that_the_tagging_api_alone_shows_is_there(moto: Gate) -> None:
+    name = f"arn:aws:autoscaling:us-east-1:{ACCOUNT}:autoScalingGroup:1:autoScalingGroupName"
+
+    def tagging_api(request: Request) -> Answer | None:
+        if request.operation != "GetResources" or "TagFilters" not in request.body:
+            return None
+        group = {"Key": "elasticbeanstalk:environment-name", "Value": "bakery-dev-demo"}
+        found = {"ResourceARN": f"{name}/awseb-group", "Tags": [group, *TAGS]}
+        return 200, {"ResourceTagMappingList": [found]}
+
+    moto.rules.append(tagging_api)
+    moto.rules.append(answer("DescribeAutoScalingGroups", "<AutoScalingGroups/>"))
+    beanstalk(moto)
+    moto.rules.append(answer("ListTagsForResource", "<ResourceTags/>"))
+    assert inventory()["awseb-group"].tags is not None
+    assert inventory.troubles == []  # type: ignore[attr-defined]  # put there above
+
+
 def test_what_beanstalk_names_and_nobody_shows_is_told(moto: Gate) -> None:
     beanstalk(moto)
     moto.rules.insert(0, answer("DescribeAutoScalingGroups", "<AutoScalingGroups/>"))
