@@ -167,6 +167,7 @@ FUNCTIONS = {
                 "ec2:DescribeTags",
                 "cloudformation:GetTemplate",  # jinja2's
                 "lambda:ListAliases",  # the key service's
+                "rds:ListTagsForResource",  # many a service's; databases tell their tags themselves
                 "resource-explorer-2:ListTagsForResource",
                 "sns:Publish",  # the bus's
                 # CloudWatch's own call, for dashboards.
