@@ -30,10 +30,11 @@ _TRIGGER = 2
 _LEAST_LOOKS = 3
 """A watch that begins after the bake's time is over still looks this often."""
 _OVERTIME = timedelta(minutes=10)
-"""How long the end waits for an alarm that may tell of the time before the deployment.
+"""How long the end waits for an alarm that may tell of the time before the deployment, or does.
 
-Longer than the windows of this stack's own, five minutes and a period, so that a short bake ends
-well when they are over, or badly when they count.
+After a bad release the next one may come, and be good, before the alarm is over. Longer than the
+windows of this stack's own, five minutes and a period, so that a short bake ends well when they are
+over, or badly when they count.
 """
 
 
@@ -137,7 +138,7 @@ def judged(bake: Bake, sample: Sample) -> Bake:
         return replace(going, verdict=Verdict.BAD, reason=why_bad(sample))
     if sample.at < bake.until or going.looks < _LEAST_LOOKS or in_a_row:
         return going
-    if sample.early and sample.at < bake.until + _OVERTIME:
+    if (sample.early or sample.standing) and sample.at < bake.until + _OVERTIME:
         return going
     return _at_the_end(going)
 

@@ -187,4 +187,5 @@ def test_a_person_says_yes_no_or_nothing(given: str | None, reply: Reply) -> Non
             runner.send_callback_failure(callback, error)
         runner.wait_for_result(execution_arn=arn, timeout=30)
     assert answers[-1] == reply
-    assert told == [callback]
+    # An answer that comes while a move is being stored makes the move come again.
+    assert set(told) == {callback}

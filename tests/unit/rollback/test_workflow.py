@@ -429,6 +429,20 @@ def test_an_alarm_that_comes_and_goes_is_not_the_releases() -> None:
     assert world.states() == []
 
 
+def test_a_short_bake_waits_until_the_alarm_of_the_release_before_is_over() -> None:
+    world = World(bake=timedelta(minutes=1))
+    good_first(world)
+    world.alarms["bakery-health"] = world.clock.now()
+    world.clock.pass_(timedelta(minutes=1))
+    world.release(Release("v3"))
+    world.play(timedelta(minutes=4))
+    world.alarms.clear()
+    world.play()
+    good = world.ledger.known_good("bakery-prod-demo")
+    assert good is not None
+    assert good.revision == "v3"
+
+
 def test_an_alarm_in_alarm_from_before_to_the_end_proves_nothing() -> None:
     world = World(bake=timedelta(minutes=15))
     good_first(world)
