@@ -16,7 +16,7 @@ from operations.order import OrderError, answer_of, begin
 from sandbox.stories.world import Mark, StoryError, World
 
 STAGES = {"Dev": "DeployToDev", "Test": "DeployToTest", "Prod": "DeployToProd"}
-LONG = 240.0
+LONG = 330.0
 """Seconds that a whole bake or rollback may take."""
 
 
