@@ -12,14 +12,23 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from operations import account, once, platforms
 from operations.samconfig import Place
-from operations.stack import client_of
+from operations.stack import client_of, unanswered
 
 _NO_STACK = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 """States of a stack in which a deployment makes its environments anew, or is refused."""
+
+
+def nobody() -> str | None:
+    """Why AWS cannot be asked by anybody, with the mend; None where there are credentials."""
+    try:
+        found = boto3.session.Session().get_credentials()
+    except BotoCoreError as err:
+        return unanswered(err)
+    return None if found else unanswered(NoCredentialsError())
 
 
 def refusal(where: Place) -> str | None:

@@ -82,7 +82,8 @@ def described(cloudformation: Any, stack: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as err:
         if "does not exist" in str(err):
-            raise DeletionError(f"there is no stack {stack} here") from err
+            where = cloudformation.meta.region_name
+            raise DeletionError(f"there is no stack {stack} in {where}") from err
         raise
     return found
 
@@ -427,7 +428,7 @@ def main(
                 say("nothing was deleted: nobody answered; YES=1 deletes without asking")
                 return 1
             if answer.strip() != where.stack:
-                say("nothing was deleted")
+                say(f"nothing was deleted: {answer.strip()!r} is not its name")
                 return 1
         session = boto3.session.Session()
 

@@ -225,6 +225,7 @@ def main(
     explain: Explain = ask_cloudformation,
     say: Say = lambda line: print(line, flush=True),  # noqa: T201 -- a person reads it
     check: Check = beforehand.refusal,
+    nobody: Callable[[], str | None] = beforehand.nobody,
 ) -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.deploy", description=__doc__)
     parser.add_argument("--no-build", action="store_true", help="deploy what was built before")
@@ -235,6 +236,9 @@ def main(
     except PlaceError as err:
         say(str(err))
         return 2
+    if reason := nobody():
+        say(f"nothing was built or deployed: {reason}")
+        return 1
     if not options.no_build:
         built = subprocess.run(["sam", "build"], cwd=ROOT, check=False)  # noqa: S607 -- as above
         if built.returncode:

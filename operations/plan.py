@@ -1,7 +1,8 @@
 """What rollback would do now, for each environment of a stack.
 
 `python -m operations.plan --stack NAME --region REGION` asks the deployed function; nothing is
-done. Without a stack it sets up a sandbox, sees a release through it and asks there.
+done. Without a stack it sets up a sandbox, sees a release through to production and asks there
+while the next one is in Dev.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operations.order import answered, given
+from operations.order import OrderError, answered, given
+from operations.template import ROOT
 
 REGION = "us-east-1"
 PLAN = {"command": "plan"}
+LOGS = ROOT / ".cache/plan"
+"""Where a sandbox's logs are found when it did not come so far."""
 
 
 def ask_a_sandbox() -> dict[str, Any]:
-    """The answer of a fresh sandbox in which one release has proven itself in Dev."""
+    """The answer of a fresh sandbox: one release has proven itself everywhere, another follows."""
     # Here, so that asking a deployed stack needs nothing of the local cloud.
     from sandbox import running
     from sandbox.stories import rollbacks
-    from sandbox.stories.world import Audience, Mark, World
+    from sandbox.stories.world import Audience, Mark, StoryError, World
 
     class Progress(Audience):
         """What happens in the sandbox, in one line each, beside the answer."""
@@ -35,15 +39,21 @@ def ask_a_sandbox() -> dict[str, Any]:
         def letter(self, letter: Mapping[str, Any]) -> None:
             sys.stderr.write(f"  e-mail: {letter['subject']}\n")
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running.sandbox(Path(folder) / "state", port=0) as target,
-    ):
-        running.build(Path(folder) / "build.log")
-        outputs = running.deploy(target, REGION, Path(folder) / "deploy.log")
-        world = World(target, REGION, outputs, Progress())
-        rollbacks.prove(world, "v1", "Open the bakery")
-        return rollbacks.order(world, **PLAN)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running.sandbox(Path(folder) / "state", port=0) as target,
+        ):
+            running.build(LOGS / "build.log")
+            outputs = running.deploy(target, REGION, LOGS / "deploy.log")
+            world = World(target, REGION, outputs, Progress())
+            rollbacks.prove(world, "v1", "Open the bakery", "Prod")
+            run = world.upload("v2", "Sell sourdough")
+            rollbacks.deployed(world, run, "Dev")
+            return rollbacks.order(world, **PLAN)
+    except (running.SandboxError, StoryError) as err:
+        raise OrderError(str(err)) from err
 
 
 def main(argv: Sequence[str]) -> int:

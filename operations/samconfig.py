@@ -37,6 +37,8 @@ def place(name: str, path: Path = SAMCONFIG) -> Place:
     """
     config = _read(path)
     sections = sorted(key for key, value in config.items() if isinstance(value, dict))
+    if not name:
+        raise PlaceError(f"no place is named: add one, like PLACE={sections[-1]}")
     if name not in sections:
         raise PlaceError(f"{path.name} has no section {name!r}; it has {', '.join(sections)}")
     try:

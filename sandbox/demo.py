@@ -225,6 +225,7 @@ def how_to(target: Sandbox) -> None:
     write("\nIt stays up until you press Ctrl-C. In another shell:\n\n")
     for name, value in target.environment.items():
         write(f"  export {name}={value}\n")
+    write(f'  export PATH="{PROJECT}/.venv/dev/bin:$PATH"   # sam, and a Python that has boto3\n')
     write("\n  aws codepipeline list-pipelines --region us-east-1\n")
     write("  sam deploy --config-env sandbox-us-east-1\n")
     write('  python -c \'import boto3; print(boto3.client("sts", "us-east-1").'

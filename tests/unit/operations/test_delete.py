@@ -74,7 +74,7 @@ def test_a_deletable_stack_is_taken() -> None:
 def test_the_wrong_name_deletes_nothing() -> None:
     said: list[str] = []
     assert delete.main(["sandbox-us-east-1"], said.append, lambda question: "no") == 1
-    assert said == ["nothing was deleted"]
+    assert said == ["nothing was deleted: 'no' is not its name"]
 
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:bakery-rollback"

@@ -37,6 +37,8 @@ esac
     )
     script.chmod(script.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     return calls
 
 
@@ -85,6 +87,25 @@ def test_a_place_that_is_known_to_fail_is_not_begun_and_the_other_goes_on(sam: P
         "storefront-main in us-west-2: FAILED: PlatformVersion: superseded",
     ]
     assert "us-west-2" not in sam.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_credentials_nothing_is_built(sam: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert deploy.main(["us-east-1"], lambda where, since: None, said.append, fine) == 1
+    assert said == [
+        "nothing was built or deployed: there are no AWS credentials: run `aws configure`, or set "
+        "AWS_PROFILE"
+    ]
+    assert not sam.exists()
+
+
+def test_no_place_at_all_is_told_how_to_name_one(sam: Path) -> None:
+    said: list[str] = []
+    assert deploy.main([""], lambda where, since: None, said.append, fine) == 2
+    assert said == ["no place is named: add one, like PLACE=us-west-2"]
 
 
 def test_a_place_that_samconfig_does_not_have_is_refused_before_anything_runs(sam: Path) -> None:
