@@ -10,7 +10,7 @@ from notify.compose.change import in_one_line, short
 from notify.compose.gist import gist
 from notify.compose.mend import mend
 from notify.compose.parts import in_region, person, place, rollback_key, shown, stage_key, tier_of
-from notify.happening import Change, FailedAction, Level, ReleaseEvent, State
+from notify.happening import Change, FailedAction, Health, Level, ReleaseEvent, State
 from notify.mask import mask
 from notify.notice import Fact, IncidentMove, Link, Notice, Severity, Stop
 from notify.story import (
@@ -61,10 +61,10 @@ def release_notice(event: ReleaseEvent, story: Story, recovered_from: int = 0) -
     reason = _reason(event, failed)
     logged = next((one for one in failed if one.log_tail), None)
     return Notice(
-        severity=_severity(told, undoes=undoes),
+        severity=_severity(told, story, undoes=undoes),
         state=_state(told, event, failed),
         headline=(_rollback_headline(told, event, stage, travelling) if undoes else None)
-        or _headline(told, event, stage, travelling, failed, reason, recovered_from),
+        or _headline(told, event, story, stage, travelling, failed, reason, recovered_from),
         facts=tuple(
             _what(told, event, stage, action, failed, reason, story)
             + _code(event, story, travelling)
@@ -111,11 +111,22 @@ def track(story: Story) -> tuple[Stop, ...]:
     )
 
 
-def _severity(told: Occasion, *, undoes: bool) -> Severity:
-    """A rollback that goes well is told by who made it; its execution is a milestone at most."""
+def _severity(told: Occasion, story: Story, *, undoes: bool) -> Severity:
+    """A rollback that goes well is told by who made it; its execution is a milestone at most.
+
+    A release that arrived and is ill where it runs is no success to whoever reads the subject.
+    """
     if undoes and told is Occasion.SUCCEEDED:
         return Severity.INFO
+    if told is Occasion.SUCCEEDED and _ill(story):
+        return Severity.WARNING
     return _SEVERITIES[told]
+
+
+def _ill(story: Story) -> str | None:
+    """Which environments are ill now, and how; None where none is known to be."""
+    ill = [one for one in story.running if one.health in (Health.DEGRADED, Health.SEVERE)]
+    return listed([f"{one.environment} is {one.health}" for one in ill]) if ill else None
 
 
 def _rollback_headline(
@@ -149,6 +160,7 @@ def _state(told: Occasion, event: ReleaseEvent, failed: Sequence[FailedAction]) 
 def _headline(
     told: Occasion,
     event: ReleaseEvent,
+    story: Story,
     stage: str | None,
     travelling: Change | None,
     failed: Sequence[FailedAction],
@@ -177,7 +189,8 @@ def _headline(
         case Occasion.SUCCEEDED:
             after = counted(recovered_from, "failure")
             recovered = f", recovered after {after}" if recovered_from else ""
-            return f"Released{recovered}: {known or 'a new version'} is live in {where}"
+            but = f", but {ill}" if (ill := _ill(story)) else ""
+            return f"Released{recovered}{but}: {known or 'a new version'} is live in {where}"
         case Occasion.STARTED:
             return f"Started: {release} is on its way in {where}"
         case Occasion.RESUMED:

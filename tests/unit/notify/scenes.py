@@ -250,4 +250,7 @@ SCENES = {
     "released-after-failures": Scene(
         sample("pipeline-succeeded"), Story(change=UPLOAD), recovered_from=2
     ),
+    "released-and-ill": Scene(
+        sample("pipeline-succeeded"), Story(change=UPLOAD, running=RUNNING), recovered_from=2
+    ),
 }
