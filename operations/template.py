@@ -18,7 +18,7 @@ Node = dict[str, Any]
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Safe):  # type: ignore[misc]
+class _Loader(_Safe):  # type: ignore[misc]  # one of two, chosen above
     """SafeLoader that knows `!Ref`, `!Sub` and their kind."""
 
 
@@ -44,7 +44,7 @@ _Loader.add_multi_constructor("!", _long_form)
 def parse(text: str) -> Node:
     """A template without shared parts: what an anchor repeats is copied out."""
     # A subclass of SafeLoader.
-    document = yaml.load(text, Loader=_Loader)  # noqa: S506
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe one
     plain: Node = json.loads(json.dumps(document))
     return plain
 

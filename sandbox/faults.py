@@ -78,7 +78,7 @@ class FaultSwitch:
         """Turn it on, or off with None; counting starts again."""
         with self._lock:
             self._faults = faults
-            self._random = random.Random(faults.seed if faults else 0)  # noqa: S311
+            self._random = random.Random(faults.seed if faults else 0)  # noqa: S311  # no secret
             self._seen = self._dropped = self._delivered = 0
 
     def counts(self) -> Mapping[str, int]:

@@ -661,7 +661,7 @@ def _failed(
     )
     order = {"command": "roll-back", "environment": deployment.environment}
     reason = f"the rollback failed: {problem}"
-    script.act("count the failure", lambda: _count_failure(desk, deployment.environment))
+    script.act("count the failure", lambda: count_failure(desk, deployment.environment))
     script.do(
         "tell that it failed",
         str,
@@ -691,7 +691,8 @@ def _close(desk: Desk, deployment: Deployment, problem: str) -> Frozen:
         return Frozen(is_ours=False, is_new=False)
 
 
-def _count_failure(desk: Desk, environment: str) -> str:
+def count_failure(desk: Desk, environment: str) -> str:
+    """For the alarm on rollbacks that failed."""
     desk.measures.failed(environment)
     return "counted"
 

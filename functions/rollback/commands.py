@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from rollback import freeze, tell
-from rollback.act import go_back
+from rollback.act import count_failure, go_back
 from rollback.desk import Desk
 from rollback.facts import BY_HAND, ActionRun, Baseline, Cause, Deployment, Facts
 from rollback.gather import Case, read_baseline, read_facts
@@ -203,7 +203,7 @@ def _roll_back(
         return _go_back(script, desk, settings, case)
     except GaveUpError as err:
         # Whoever ordered it waits for a message; the dead-letter queue alone tells nobody why.
-        script.act("count the failure", partial(_count_failure, desk, settings.environment))
+        script.act("count the failure", partial(count_failure, desk, settings.environment))
         script.do("tell that it failed", str, partial(_say_failed, desk, case, settings, str(err)))
         raise
 
@@ -241,11 +241,6 @@ def _go_back(script: Script, desk: Desk, settings: EnvironmentSettings, case: Ca
                 )
                 return Done(outcome="refused", reason=tell.sentence(decision.reason))
     raise GaveUpError(f"AWS did not take the rollback, tried {MOST_ROUNDS} times")
-
-
-def _count_failure(desk: Desk, environment: str) -> str:
-    desk.measures.failed(environment)
-    return "counted"
 
 
 def _say_failed(desk: Desk, case: Case, settings: EnvironmentSettings, problem: str) -> str:

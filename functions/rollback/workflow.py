@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from rollback import bake, tell
-from rollback.act import Standing, Went, forget, go_back, look_for_truth
+from rollback.act import Standing, Went, count_failure, forget, go_back, look_for_truth
 from rollback.calls import RefusedError
 from rollback.desk import Desk
 from rollback.facts import (
@@ -82,7 +82,7 @@ def watch(
         ended = _watch(script, desk, deployment, settings)
     except GaveUpError as err:
         # A person must hear of it; that it happened also ends in the dead-letter queue.
-        script.act("count the failure", partial(_count_lost, desk, deployment))
+        script.act("count the failure", partial(count_failure, desk, deployment.environment))
         said = partial(_say_lost, desk, deployment, settings, str(err))
         script.do("tell that it failed", str, said)
         raise
@@ -183,11 +183,6 @@ class _Begun:
 
 def _begun(desk: Desk, deployment: Deployment) -> _Begun:
     return _Begun(act=desk.ledger.act(deployment.action_execution_id))
-
-
-def _count_lost(desk: Desk, deployment: Deployment) -> str:
-    desk.measures.failed(deployment.environment)
-    return "counted"
 
 
 def _say_lost(

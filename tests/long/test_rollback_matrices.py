@@ -140,7 +140,7 @@ def test_whatever_call_goes_wrong_there_is_one_rollback_or_one_page(
             assert world.running(stage) == {"v1"}, where
             assert world.states().count("SUCCEEDED") >= 1, where
         counted["rolled back" if acted and not paged else "paged"] += 1
-    print(f"\n{stage}, {way}, {fault}: {len(calls)} calls, {dict(counted)}")  # noqa: T201
+    print(f"\n{stage}, {way}, {fault}: {len(calls)} calls, {dict(counted)}")  # noqa: T201  # as above
 
 
 @pytest.mark.parametrize("stage", ["DeployToTest", "DeployToProd"])

@@ -31,7 +31,7 @@ class _Later(ModuleType):
 sys.modules.setdefault(_JMESPATH, _Later(_JMESPATH))
 
 from aws_lambda_powertools import Logger, Metrics  # noqa: E402  # after what it would import
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: E402
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: E402  # as above
 
 NAMESPACE = "Trellis"
 """Where the counters of all functions stand in CloudWatch; the dashboard looks there."""

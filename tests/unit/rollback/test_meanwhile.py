@@ -15,7 +15,7 @@ import pytest
 from rollback import act
 from tests.unit.rollback import release_world
 from tests.unit.rollback.release_world import Call, Instance, Release, World, refused
-from tests.unit.rollback.test_workflow import SOON, good_first
+from tests.unit.rollback.test_workflow import SOON, closed_by_a_person, good_first
 from trellis.events import RollbackMode
 from trellis.records import Helm
 
@@ -469,16 +469,6 @@ def test_a_stage_that_was_opened_and_not_written_down_is_open(holds: bool) -> No
 
 
 def test_who_finds_the_stage_closed_by_a_person_is_given_a_command_that_works() -> None:
-    world = World()
-    good_first(world)
-    world.release(Release("v2", turns_bad_after=SOON))
-    world.play(timedelta(seconds=30))
-    world.transitions["DeployToProd"] = {
-        "enabled": False,
-        "disabledReason": "mine",
-        "lastChangedBy": "arn:aws:iam::123456789012:user/ann",
-        "lastChangedAt": world.clock.now(),
-    }
-    world.play()
+    world = closed_by_a_person()
     assert world.last()["state"] == "REFUSED"
     assert "roll-back" in world.last()["next-command"]

@@ -224,7 +224,8 @@ def test_stands_down_when_a_person_stopped_the_run() -> None:
     assert "we look at it ourselves" in world.last("Trellis Bake State Change")["reason"]
 
 
-def test_a_transition_that_a_person_closed_is_a_decision() -> None:
+def closed_by_a_person() -> World:
+    """v2 turned bad in production after a person had closed its stage."""
     world = World()
     good_first(world)
     world.release(Release("v2", turns_bad_after=SOON))
@@ -236,6 +237,11 @@ def test_a_transition_that_a_person_closed_is_a_decision() -> None:
         "lastChangedAt": world.clock.now(),
     }
     world.play()
+    return world
+
+
+def test_a_transition_that_a_person_closed_is_a_decision() -> None:
+    world = closed_by_a_person()
     assert world.acts == []
     assert world.states() == ["REFUSED"]
     assert "ada has closed DeployToProd (release freeze)" in world.last()["reason"].replace(
@@ -400,12 +406,18 @@ def test_what_a_release_mended_and_breaks_again_is_its_own() -> None:
     assert world.states()[-1] == "SUCCEEDED"
 
 
-def test_an_alarm_of_before_that_was_off_for_a_while_counts_when_it_goes_off_again() -> None:
-    world = World(bake=timedelta(minutes=15))
+def released_under_an_alarm(bake: timedelta) -> World:
+    """v1 is known good, the alarm is on, and v3 is on its way."""
+    world = World(bake=bake)
     good_first(world)
     world.alarms["bakery-health"] = world.clock.now()
     world.clock.pass_(timedelta(minutes=1))
     world.release(Release("v3"))
+    return world
+
+
+def test_an_alarm_of_before_that_was_off_for_a_while_counts_when_it_goes_off_again() -> None:
+    world = released_under_an_alarm(timedelta(minutes=15))
     world.play(timedelta(minutes=1))
     world.alarms.clear()
     world.play(timedelta(minutes=4))
@@ -415,11 +427,7 @@ def test_an_alarm_of_before_that_was_off_for_a_while_counts_when_it_goes_off_aga
 
 
 def test_an_alarm_that_comes_and_goes_is_not_the_releases() -> None:
-    world = World(bake=timedelta(minutes=15))
-    good_first(world)
-    world.alarms["bakery-health"] = world.clock.now()
-    world.clock.pass_(timedelta(minutes=1))
-    world.release(Release("v3"))
+    world = released_under_an_alarm(timedelta(minutes=15))
     for _ in range(20):
         world.play(timedelta(seconds=30))
         world.alarms.clear()
@@ -430,11 +438,7 @@ def test_an_alarm_that_comes_and_goes_is_not_the_releases() -> None:
 
 
 def test_a_short_bake_waits_until_the_alarm_of_the_release_before_is_over() -> None:
-    world = World(bake=timedelta(minutes=1))
-    good_first(world)
-    world.alarms["bakery-health"] = world.clock.now()
-    world.clock.pass_(timedelta(minutes=1))
-    world.release(Release("v3"))
+    world = released_under_an_alarm(timedelta(minutes=1))
     world.play(timedelta(minutes=4))
     world.alarms.clear()
     world.play()
@@ -444,11 +448,7 @@ def test_a_short_bake_waits_until_the_alarm_of_the_release_before_is_over() -> N
 
 
 def test_an_alarm_in_alarm_from_before_to_the_end_proves_nothing() -> None:
-    world = World(bake=timedelta(minutes=15))
-    good_first(world)
-    world.alarms["bakery-health"] = world.clock.now()
-    world.clock.pass_(timedelta(minutes=1))
-    world.release(Release("v3"))
+    world = released_under_an_alarm(timedelta(minutes=15))
     world.play()
     assert world.running() == {"v3"}
     good = world.ledger.known_good("bakery-prod-demo")
