@@ -72,11 +72,11 @@ lock: $(DEV)/.ready ## Pin requirements/*.in again, with hashes
 # ---------------------------------------------------------------- watch it
 STORY ?= release
 .PHONY: demo sandbox
-demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 KEEP=1
-	@$(DEV)/bin/python -m sandbox.demo --story "$(STORY)" $(if $(REGION),--region "$(REGION)") $(if $(KEEP),--keep)
+demo: setup ## Play a story in a local cloud: STORY=name|list REGION=us-east-1 KEEP=1 ASSUME="switch=value …"
+	@$(DEV)/bin/python -m sandbox.demo --story "$(STORY)" $(if $(REGION),--region "$(REGION)") $(if $(KEEP),--keep) $(if $(ASSUME),--assume "$(ASSUME)")
 
 sandbox: setup ## Keep an empty local cloud running, and print how to use it
-	@$(DEV)/bin/python -m sandbox.demo --only-sandbox
+	@$(DEV)/bin/python -m sandbox.demo --only-sandbox $(if $(ASSUME),--assume "$(ASSUME)")
 
 # ---------------------------------------------------------------- ask rollback
 .PHONY: plan order

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sandbox.assumptions import Assumptions
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -44,6 +46,10 @@ class AccessDeniedError(Exception):
 
 class Cloud(Protocol):
     """The cloud as one of its services sees it."""
+
+    @property
+    def assumptions(self) -> Assumptions:
+        """The answers to what AWS's pages leave open."""
 
     def emit(
         self,

@@ -9,8 +9,10 @@ JSON under `/_sandbox/` on the sandbox's own port; to this machine only, and not
     PUT    /_sandbox/refusals                            {"target": ARN, "code", "times"}
     PUT    /_sandbox/REGION/quotas                       {"builds": number}, CodeBuild's at once
     DELETE /_sandbox/REGION/quotas
-    PUT    /_sandbox/held-rollbacks                      a disabled transition holds rollbacks too
-    DELETE /_sandbox/held-rollbacks
+    GET    /_sandbox/assumptions                         sandbox.assumptions, every switch's value
+    PUT    /_sandbox/assumptions                         {"switch": "value"}
+    DELETE /_sandbox/assumptions                         as the sandbox was started
+    PUT    /_sandbox/repositories                        {"connection": ARN, "repository", "folder"}
     GET    /_sandbox/inbox                               every e-mail, oldest first
     GET    /_sandbox/mail/confirm?TopicArn=&Token=       the link of a confirmation e-mail
     GET    /_sandbox/mail/unsubscribe?SubscriptionArn=   the link below a notification
@@ -29,9 +31,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from sandbox.assumptions import AssumptionError, Assumptions
 from sandbox.faults import Faults, FaultsError, FaultSwitch, FaultSwitches
 from sandbox.service import ApiError
 
@@ -99,11 +103,12 @@ class Control:
         mailbox: Mailbox,
         environments: Callable[[str], Environments] | None,
         limit_builds: Callable[[str, int | None], None],
-        hold_rollbacks: Callable[[bool], None],
+        assumptions: Assumptions,
+        register_repository: Callable[[str, str, Path], None] | None,
     ) -> None:
         self._faults, self._refuse, self._mailbox = faults, refuse, mailbox
         self._environments, self._limit_builds = environments, limit_builds
-        self._hold_rollbacks = hold_rollbacks
+        self._assumptions, self._register_repository = assumptions, register_repository
 
     def around(self, application: Application) -> Application:
         """An application that answers the control API itself and hands on everything else."""
@@ -135,7 +140,7 @@ class Control:
             status = HTTPStatus.OK
         except ControlError as error:
             status, answer = error.status, {"error": str(error)}
-        except (FaultsError, TypeError, ValueError, KeyError) as error:
+        except (AssumptionError, FaultsError, TypeError, ValueError, KeyError) as error:
             status, answer = HTTPStatus.BAD_REQUEST, {"error": str(error) or repr(error)}
         except ApiError as error:
             status, answer = HTTPStatus.CONFLICT, {"error": str(error)}
@@ -171,9 +176,16 @@ class Control:
             case ("DELETE", region, "quotas"):
                 self._limit_builds(region, None)
                 return {}
-            case ("PUT" | "DELETE", "held-rollbacks"):
-                self._hold_rollbacks(method == "PUT")
-                return {}
+            case ("GET" | "PUT" | "DELETE", "assumptions"):
+                if method == "PUT":
+                    self._assumptions.change(given)
+                elif method == "DELETE":
+                    self._assumptions.reset()
+                return self._assumptions.values()
+            case ("PUT", "repositories") if self._register_repository is not None:
+                folder = Path(given["folder"])
+                self._register_repository(given["connection"], given["repository"], folder)
+                return given
             case ("GET", "inbox"):
                 return {"mails": self._mailbox.mails()}
             case ("GET", "mail", "confirm"):

@@ -27,7 +27,8 @@ from typing import Any
 
 import jinja2
 
-from sandbox import running, stories
+from sandbox import assumptions, running, stories
+from sandbox.assumptions import AssumptionError
 from sandbox.running import PROJECT, Sandbox, SandboxError
 from sandbox.stories.world import Audience, Mark, StoryError, World
 from sandbox.timeline import Timeline
@@ -163,7 +164,13 @@ def keep(folder: Path, timeline: Timeline, target: Sandbox, about: str) -> None:
         shutil.copy(template, folder / "deployed" / "template.yaml")
 
 
-def run(name: str, regions: Sequence[str], stay: bool, timeline: Timeline) -> int:
+def run(
+    name: str,
+    regions: Sequence[str],
+    assumed: Mapping[str, str],
+    stay: bool,
+    timeline: Timeline,
+) -> int:
     """Everything from an empty folder to the last line; returns the exit status."""
     chosen = story(name)
     began = time.monotonic()
@@ -175,7 +182,7 @@ def run(name: str, regions: Sequence[str], stay: bool, timeline: Timeline) -> in
         running.build(folder / "logs" / "sam-build.log")
         timeline.happened("", "sam build", Mark.DONE, built_sizes())
         timeline.awaits("the sandbox starts")
-        with running.sandbox(folder / "sandbox") as target:
+        with running.sandbox(folder / "sandbox", assumptions=assumed) as target:
             timeline.happened("", "sandbox", Mark.DONE, f"answers at {target.endpoint}")
             outputs = set_up(timeline, folder, target, regions)
             wrong = play(timeline, target, outputs, chosen)
@@ -242,6 +249,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--region", default="", help="one Region instead of both")
     parser.add_argument("--keep", action="store_true", help="stay up afterwards")
     parser.add_argument("--only-sandbox", action="store_true", help="no deployment, no story")
+    parser.add_argument("--assume", default="", help="switches, as `name=value name=value`")
     given = parser.parse_args(argv)
     if given.story == "list":
         for name, about in known_stories().items():
@@ -252,13 +260,14 @@ def main(argv: Sequence[str]) -> int:
     try:
         if given.region and given.region not in REGIONS:
             raise SandboxError(f"REGION={given.region}: it is one of {', '.join(REGIONS)}")
+        assumed = assumptions.parse(given.assume.split())
         if given.only_sandbox:
-            with running.sandbox(PROJECT / ".sandbox") as target:
+            with running.sandbox(PROJECT / ".sandbox", assumptions=assumed) as target:
                 how_to(target)
                 threading.Event().wait()
         regions = (given.region,) if given.region else REGIONS
-        return run(given.story, regions, given.keep, timeline)
-    except SandboxError as error:
+        return run(given.story, regions, assumed, given.keep, timeline)
+    except (SandboxError, AssumptionError) as error:
         timeline.closing([])
         sys.stderr.write(f"{error}\n")
         return 2

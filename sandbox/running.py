@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import boto3
@@ -101,10 +102,15 @@ class Sandbox:
 
 @contextmanager
 def sandbox(
-    state: Path, *, port: int | None = None, builds_at_once: int | None = None
+    state: Path,
+    *,
+    port: int | None = None,
+    builds_at_once: int | None = None,
+    assumptions: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Sandbox]:
     """A sandbox for the length of a `with`; it also ends when this process dies.
 
+    `assumptions` sets switches of `sandbox.assumptions` by their names.
     Raises SandboxError, with the end of its log, when it does not come up.
     """
     state = state.resolve()
@@ -114,6 +120,7 @@ def sandbox(
     argv += ["--state", str(state), "--runtime", str(PROJECT / ".venv/runtime")]
     argv += [] if port is None else ["--port", str(port)]
     argv += [] if builds_at_once is None else ["--builds-at-once", str(builds_at_once)]
+    argv += [f"--assume={name}={value}" for name, value in assumptions.items()]
     if state.is_file():
         raise SandboxError(f"{state} is a file; the sandbox did not start: it keeps a folder there")
     (state / "ready.json").unlink(missing_ok=True)

@@ -16,15 +16,15 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from sandbox import authority, ministack
+from sandbox import assumptions, authority, ministack
 from sandbox.asgi import Inside
 from sandbox.cloud import Scope
 from sandbox.codebuild.resources import resource_types as codebuild_types
@@ -53,6 +53,7 @@ class Settings:
     port: int = USUAL_PORT
     account: str = ACCOUNT
     builds_at_once: int = 20
+    assumptions: Mapping[str, str] = field(default_factory=dict)
     lifeline: bool = False
 
 
@@ -82,14 +83,22 @@ def arguments(argv: Sequence[str]) -> Settings:
     parser.add_argument("--port", type=int, default=USUAL_PORT)
     parser.add_argument("--account", default=ACCOUNT)
     parser.add_argument("--builds-at-once", type=int, default=20)
+    parser.add_argument(
+        "--assume", action="append", default=[], metavar="SWITCH=VALUE", help="sandbox/README.md"
+    )
     parser.add_argument("--lifeline", action="store_true", help="end when standard input is closed")
     given = parser.parse_args(argv)
+    try:
+        assumed = assumptions.parse(given.assume)
+    except assumptions.AssumptionError as error:
+        parser.error(str(error))
     return Settings(
         given.state.resolve(),
         given.runtime.absolute(),
         given.port,
         given.account,
         given.builds_at_once,
+        assumed,
         given.lifeline,
     )
 
@@ -119,7 +128,13 @@ async def serve(settings: Settings) -> None:
     processes = Processes()
     loop = asyncio.get_running_loop()
     inside = Inside(ministack.application, loop)
-    cloud = ministack.MiniStackCloud(endpoint, keys.certificate, state / "decisions.jsonl", inside)
+    cloud = ministack.MiniStackCloud(
+        endpoint,
+        keys.certificate,
+        state / "decisions.jsonl",
+        inside,
+        assumptions.Assumptions(settings.assumptions),
+    )
     services = assemble(settings, cloud, processes)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -180,7 +195,7 @@ def assemble(
         tagged={"codepipeline": pipelines, "codebuild": codebuild, "elasticbeanstalk": beanstalk},
         environments=lambda region: Administration(beanstalk, Scope(settings.account, region)),
         limit_builds=codebuild.set_quota,
-        hold_rollbacks=pipelines.hold_rollbacks,
+        register_repository=pipelines.register_repository,
     )
     behaviours.install()
     return (behaviours, pipelines, codebuild, beanstalk)

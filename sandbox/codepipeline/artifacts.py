@@ -18,8 +18,10 @@ _ALPHABET = string.ascii_letters + string.digits
 class ArtifactStore:
     """One pipeline's part of an artifact bucket."""
 
-    def __init__(self, client: Any, store: Store, pipeline: str) -> None:
+    def __init__(self, client: Any, store: Store, pipeline: str, acl: str | None = None) -> None:
+        """`acl` is the canned ACL that a new artifact is written with."""
         self._client, self._store, self._pipeline = client, store, pipeline
+        self._acl = {"ACL": acl} if acl else {}
 
     @property
     def bucket(self) -> str:
@@ -43,7 +45,9 @@ class ArtifactStore:
             else {}
         )
         try:
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **encryption)
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, **encryption, **self._acl
+            )
         except ClientError as error:
             raise self._failure(error) from error
         return Artifact(name, self.bucket, key, revision)

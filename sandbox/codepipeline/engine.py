@@ -80,8 +80,6 @@ class Engine:
         self._records: dict[tuple[Scope, str], PipelineRecord] = {}
         self._outbox: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._closed = False
-        self.holds_rollbacks = False
-        """Whether a disabled transition holds rollbacks too; AWS does not say."""
         cloud.start("codepipeline events", self._publish)
 
     # Reading -------------------------------------------------------------------------------
@@ -530,7 +528,7 @@ class Engine:
     def _roll_back(
         self, record: PipelineRecord, stage_name: str, target: Execution, trigger: Trigger
     ) -> Execution:
-        """It goes straight into the stage, unless transitions are set to hold rollbacks too."""
+        """It goes straight into the stage, unless transitions are assumed to hold rollbacks too."""
         execution = self._new_execution(record, trigger, target.variables, target.overrides)
         execution.type = ExecutionType.ROLLBACK
         execution.target = target.id
@@ -538,7 +536,7 @@ class Engine:
         execution.revisions = dict(target.revisions)
         execution.namespaces = dict(target.namespaces)
         self._announce(record, execution, "STARTED")
-        if self.holds_rollbacks:
+        if self._cloud.assumptions["rollback-transition"] == "holds":
             self._arrive(record, execution, record.current.index(stage_name))
         else:
             self._enter(record, execution, stage_name)

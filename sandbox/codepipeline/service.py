@@ -64,10 +64,6 @@ class CodePipeline(Service):
         self._repositories: dict[tuple[str, str], Path] = {}
         self.engine = Engine(cloud, modelled(self._repositories), pace or Pace(), clock, new_id)
 
-    def hold_rollbacks(self, is_held: bool) -> None:
-        """Let disabled transitions hold rollbacks too, or not."""
-        self.engine.holds_rollbacks = is_held
-
     def close(self) -> None:
         """Abandon every action and end every thread of this service."""
         self.engine.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandbox.control import Control, Environments
 from sandbox.inbox import Inbox
-from sandbox.ministack.buckets import complete_buckets, keep_full_buckets
+from sandbox.ministack.buckets import complete_buckets, judge_acl_headers, keep_full_buckets
 from sandbox.ministack.cloud import MiniStackCloud
 from sandbox.ministack.cloudformation import (
     complete_dashboards,
@@ -42,7 +42,7 @@ class Behaviours:
         pipelines: PipelineStarter | None = None,
         environments: Callable[[str], Environments] | None = None,
         limit_builds: Callable[[str, int | None], None],
-        hold_rollbacks: Callable[[bool], None],
+        register_repository: Callable[[str, str, Path], None] | None = None,
         tagged: Mapping[str, TaggedService] | None = None,
     ) -> None:
         self.timers = Timers()
@@ -57,7 +57,8 @@ class Behaviours:
             self.mail,
             environments,
             limit_builds,
-            hold_rollbacks,
+            cloud.assumptions,
+            register_repository,
         )
         self.tagging = Tagging(cloud, self.timers, tagged or {})
         self.functions = Functions(cloud, self.timers, state, interpreters)
@@ -86,6 +87,7 @@ class Behaviours:
         judge_properties()
         refuse_what_services_refuse()
         keep_full_buckets()
+        judge_acl_headers()
 
     def close(self) -> None:
         """Start nothing more, and end every function."""

@@ -57,6 +57,27 @@ def complete_buckets() -> None:
     handler["create"], handler["update"] = create_bucket, update_bucket
 
 
+def judge_acl_headers() -> None:
+    """A write with an ACL header needs s3:PutObjectAcl too.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (Permissions)
+    """
+    from ministack.core import iam_actions
+
+    checks = iam_actions.s3_additional_checks
+
+    def with_acl(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = checks(method, path, headers, body, query_params)
+        names_acl = any(name.startswith(("x-amz-acl", "x-amz-grant-")) for name in headers)
+        if names_acl and iam_actions._s3_action(method, path, query_params) == "PutObject":
+            found.append(("s3:PutObjectAcl", f"arn:aws:s3:::{path.lstrip('/')}"))
+        return found
+
+    iam_actions.s3_additional_checks = with_acl
+
+
 def keep_full_buckets() -> None:
     """Fail to delete a bucket that holds any object, version or delete marker, as on AWS."""
     from ministack.services import s3

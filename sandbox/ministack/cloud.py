@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 
+from sandbox.assumptions import Assumptions
 from sandbox.cloud import AccessDeniedError, Caller, Scope
 from sandbox.ministack import judge
 from sandbox.ministack.clients import Clients
@@ -30,9 +31,11 @@ class MiniStackCloud:
         authority: Path,
         decisions: Path,
         send: Callable[..., AWSResponse | None],
+        assumptions: Assumptions | None = None,
     ) -> None:
         """`send` answers the requests of the clients that are made here; see `Clients`."""
         self.endpoint, self.authority = endpoint, authority
+        self.assumptions = assumptions or Assumptions()
         self._decisions = decisions.open("a", buffering=1)
         self._decisions_lock = threading.Lock()
         self._clients = Clients(endpoint, send)

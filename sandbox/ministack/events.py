@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+import random
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -42,6 +43,8 @@ from sandbox.timers import Timers
 logger = logging.getLogger(__name__)
 
 SCHEDULER = "scheduler.amazonaws.com"
+SHUFFLED_WITHIN = 2.0
+"""Seconds by which an event may be late where `event-order` is `shuffled`."""
 KEY_USE = ("kms:Decrypt", "kms:GenerateDataKey")
 ACTIONS = {
     "lambda": "lambda:InvokeFunction",
@@ -138,6 +141,8 @@ class Events:
             pattern = json.dumps(faults.pattern or {})
             if faults.pattern is None or eventbridge._matches_pattern(pattern, event):
                 return switch.fate()
+        if self._cloud.assumptions["event-order"] == "shuffled":
+            return [random.uniform(0.0, SHUFFLED_WITHIN)]  # noqa: S311  # no secret
         return [0.0]
 
     def refuse(self, target_arn: str, code: str, times: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import ClientError
 
 from sandbox.codepipeline.actions.work import Finished, Work
+from sandbox.codepipeline.execution import Artifact
 from sandbox.codepipeline.failures import ActionFailedError, error_message, is_denied, worded
 
 LIMIT_MINUTES = 60
@@ -32,7 +33,7 @@ def deploy(work: Work) -> Finished:
         client.create_application_version(
             ApplicationName=application,
             VersionLabel=label,
-            SourceBundle={"S3Bucket": artifact.bucket, "S3Key": artifact.key},
+            SourceBundle=_bundle(work, artifact, application, label),
         )
         # Event dates are whole milliseconds.
         now = work.clock()
@@ -47,7 +48,7 @@ def deploy(work: Work) -> Finished:
         f"{work.scope.region}#/environment/dashboard?environmentId="
         f"{updating.get('EnvironmentId', '')}"
     )
-    named = _external_id(work.position, label, updating.get("EnvironmentId"))
+    named = _external_id(work, label, updating.get("EnvironmentId"))
     work.watch.report(named, url, None)
     while True:
         work.pause(LIMIT_MINUTES)
@@ -68,9 +69,21 @@ def deploy(work: Work) -> Finished:
         )
 
 
-def _external_id(position: int, label: str, environment_id: str | None) -> str | None:
-    """No page says what this action calls itself, so each stage's does it in another way."""
-    return (label, environment_id, None)[position % 3]
+def _external_id(work: Work, label: str, environment_id: str | None) -> str | None:
+    known = {"label": label, "environment": environment_id, "none": None}
+    kind = work.cloud.assumptions["external-id"]
+    return known[kind] if kind in known else list(known.values())[work.position % len(known)]
+
+
+def _bundle(work: Work, artifact: Artifact, application: str, label: str) -> dict[str, str]:
+    """The object that the application version points to."""
+    if work.cloud.assumptions["bundle-location"] == "artifact":
+        return {"S3Bucket": artifact.bucket, "S3Key": artifact.key}
+    bucket = work.client("elasticbeanstalk").create_storage_location()["S3Bucket"]
+    key = f"{application}/{label}.zip"
+    source = {"Bucket": artifact.bucket, "Key": artifact.key}
+    work.client("s3").copy_object(Bucket=bucket, Key=key, CopySource=source)
+    return {"S3Bucket": bucket, "S3Key": key}
 
 
 def _look(

@@ -84,7 +84,10 @@ class Work:
     @property
     def pipeline_arn(self) -> str:
         """What CodePipeline sends along as aws:SourceArn when it assumes a role."""
-        return self.scope.arn("codepipeline", self.pipeline)
+        arn = self.scope.arn("codepipeline", self.pipeline)
+        if self.cloud.assumptions["source-arn"] == "action":
+            arn += f"/{self.stage}/{self.action.name}"
+        return arn
 
     def client(self, service: str) -> Any:
         """A client that signs as the action's role, or as the pipeline's where it has none."""
@@ -104,7 +107,10 @@ class Work:
             ) from error
 
     def artifacts(self) -> ArtifactStore:
-        return ArtifactStore(self.client("s3"), self.store, self.pipeline)
+        acl = {"none": None, "owner": "bucket-owner-full-control"}
+        return ArtifactStore(
+            self.client("s3"), self.store, self.pipeline, acl[self.cloud.assumptions["source-acl"]]
+        )
 
     def pause(self, limit_minutes: float) -> None:
         """Wait one poll; raises when the action is abandoned or has reached its limit.

@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from sandbox.assumptions import Assumptions
 from sandbox.cloud import AccessDeniedError, Caller, Scope
 from sandbox.service import Service
 
@@ -45,6 +46,7 @@ class FakeCloud:
     metrics: list[tuple[str, str, float, dict[str, str]]] = field(default_factory=list)
     authorized: list[tuple[str, str]] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
     def emit(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.assumptions import Assumptions
 from sandbox.control import Control
 from sandbox.faults import Faults, FaultsError, FaultSwitch, FaultSwitches
 
@@ -83,6 +84,7 @@ class World:
     """A mailbox, and the environments of a Region, that remember what was asked."""
 
     asked: list[Any] = field(default_factory=list)
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
     def mails(self) -> list[dict[str, Any]]:
         return [{"subject": "hello"}]
@@ -140,7 +142,8 @@ def ask(
         world,
         lambda region: world,
         world.limit_builds,
-        lambda is_held: world.asked.append(("hold", is_held)),
+        world.assumptions,
+        lambda *given: world.asked.append(("register", *given)),
     )
     sent: list[Any] = []
     given = {"host": "127.0.0.1:4566", **headers}
@@ -177,8 +180,12 @@ def test_everything_else_goes_to_the_cloud() -> None:
         ("PUT", "refusals", {"target": "arn", "times": 2}, "refuse"),
         ("PUT", "us-east-1/quotas", {"builds": 1}, "limit"),
         ("DELETE", "us-east-1/quotas", {}, "limit"),
-        ("PUT", "held-rollbacks", {}, "hold"),
-        ("DELETE", "held-rollbacks", {}, "hold"),
+        (
+            "PUT",
+            "repositories",
+            {"connection": "arn", "repository": "acme/bakery", "folder": "/x"},
+            "register",
+        ),
     ],
 )
 def test_what_is_asked_is_done(method: str, path: str, body: Any, asked: str) -> None:
@@ -186,6 +193,27 @@ def test_what_is_asked_is_done(method: str, path: str, body: Any, asked: str) ->
     status, answer = ask(world, method, f"/_sandbox/{path}", body)
     assert (status, answer) == (200, body)
     assert world.asked[0][0] == asked
+
+
+def test_assumptions_are_read_changed_and_reset() -> None:
+    world = World(assumptions=Assumptions({"source-acl": "owner"}))
+    changed = {"rollback-transition": "holds", "source-acl": "none"}
+    status, values = ask(world, "PUT", "/_sandbox/assumptions", changed)
+    assert status == 200
+    assert changed.items() <= values.items()
+    status, values = ask(world, "DELETE", "/_sandbox/assumptions")
+    assert (values["rollback-transition"], values["source-acl"]) == ("passes", "owner")
+    assert ask(world, "GET", "/_sandbox/assumptions") == (200, values)
+
+
+def test_an_assumption_that_does_not_exist_changes_nothing() -> None:
+    world = World()
+    before = world.assumptions.values()
+    for wrong in ({"source-acl": "yes", "event-order": "shuffled"}, {"gravity": "off"}):
+        status, answer = ask(world, "PUT", "/_sandbox/assumptions", wrong)
+        assert status == 400
+        assert "use " in answer["error"]
+    assert world.assumptions.values() == before
 
 
 def test_an_environment_tells_its_address_and_instances() -> None:

@@ -39,6 +39,10 @@ class FakeBeanstalk:
     failures: list[str] = field(default_factory=list)
     refusals: dict[str, ClientError] = field(default_factory=dict)
     looks: int = 0
+    bucket: str = "elasticbeanstalk"
+
+    def create_storage_location(self) -> dict[str, Any]:
+        return {"S3Bucket": self.bucket}
 
     def create_application_version(self, **given: Any) -> dict[str, Any]:
         self._refuse("CreateApplicationVersion")

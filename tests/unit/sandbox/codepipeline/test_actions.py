@@ -271,7 +271,52 @@ def test_a_connected_repository_gives_its_commit(world: World, tmp_path: Path) -
     assert '"CommitMessage": "Add a cart' in revision["revisionSummary"]
 
 
+@pytest.mark.parametrize(("value", "acl"), [("none", None), ("owner", "bucket-owner-full-control")])
+def test_a_source_artifact_is_written_with_the_acl_that_is_assumed(
+    value: str, acl: str | None, world: World
+) -> None:
+    written: list[Any] = []
+    world.s3.meta.events.register(
+        "before-parameter-build.s3.PutObject", lambda params, **_: written.append(params.get("ACL"))
+    )
+    world.cloud.assumptions.change({"source-acl": value})
+    world.upload()
+    world.create(simple(world))
+    world.token("Test")
+    assert written == [None, acl]
+
+
 # Deploy/ElasticBeanstalk
+
+
+@pytest.mark.parametrize("kind", ["label", "environment", "none"])
+def test_a_deployment_identifies_itself_as_is_assumed(kind: str, world: World) -> None:
+    world.cloud.assumptions.change({"external-id": kind})
+    world.upload()
+    beanstalk, declared = deploying(world)
+    world.until(world.create(declared), "Succeeded")
+    result = next(d for d in world.actions() if d["actionName"] == "Deploy")["output"]
+    assert (
+        result["executionResult"].get("externalExecutionId")
+        == {
+            "label": beanstalk.versions[0]["VersionLabel"],
+            "environment": "e-shop-prod",
+            "none": None,
+        }[kind]
+    )
+
+
+def test_a_version_points_to_a_copy_of_the_artifact_where_that_is_assumed(world: World) -> None:
+    world.cloud.assumptions.change({"bundle-location": "copy"})
+    world.upload("the bundle")
+    beanstalk, declared = deploying(world)
+    beanstalk.bucket = world.bucket
+    world.until(world.create(declared), "Succeeded")
+    [version] = beanstalk.versions
+    bundle = version["SourceBundle"]
+    assert bundle["S3Key"] == f"{version['ApplicationName']}/{version['VersionLabel']}.zip"
+    body = world.s3.get_object(Bucket=bundle["S3Bucket"], Key=bundle["S3Key"])["Body"].read()
+    assert b"the bundle" in body
 
 
 def test_a_failed_deployment_tells_the_environments_errors_newest_first(world: World) -> None:

@@ -106,7 +106,7 @@ def test_a_closed_transition_holds_a_rollback_where_it_is_set_to(world: World) -
     failed(world)
     transition = {"pipelineName": "shop", "stageName": "Test", "transitionType": "Inbound"}
     world.client.disable_stage_transition(**transition, reason="frozen")
-    world.service.hold_rollbacks(True)
+    world.cloud.assumptions.change({"rollback-transition": "holds"})
     rollback = roll_back(world, good)
     state = world.client.get_pipeline_state(name="shop")["stageStates"][-1]
     assert state["latestExecution"]["pipelineExecutionId"] != rollback
