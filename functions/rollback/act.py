@@ -41,6 +41,9 @@ _TRUTH_PAUSE = timedelta(seconds=4)
 _ROLLBACK_LIMIT = timedelta(hours=2)
 _HELD_AFTER = timedelta(minutes=2)
 """A rollback that has not entered the closed stage by then waits for it to be opened."""
+_SHOWN_AS_HELD_AFTER = timedelta(seconds=20)
+"""The same where GetPipelineState lists it among the stage's inbound executions. Every execution
+may be listed there for a moment before it enters."""
 _PROOF_LIMIT = timedelta(minutes=15)
 _BEFORE_AGAIN = timedelta(seconds=10)
 _CLOCKS_DIFFER = timedelta(seconds=2)
@@ -497,8 +500,8 @@ def _arrived(
         if deploy is None:
             status = desk.pipeline.run(execution_id).status
             if status in ("InProgress", "Succeeded"):
-                may_be_held = now - before.began >= _HELD_AFTER
-                return replace(before, is_held=may_be_held and _is_held(desk, case, execution_id))
+                waited = now - before.began
+                return replace(before, is_held=_is_held(desk, case, execution_id, waited))
             return replace(before, is_over=True, problem=f"the rollback's run is {status}", at=now)
         _adopt(desk, deploy.deployment.action_execution_id, environment, me)
         before = replace(before, is_held=False, is_in=True)
@@ -522,9 +525,13 @@ def _arrived(
     return replace(before, is_over=True, at=now)
 
 
-def _is_held(desk: Desk, case: Case, execution_id: str) -> bool:
+def _is_held(desk: Desk, case: Case, execution_id: str, waited: timedelta) -> bool:
+    if waited < _SHOWN_AS_HELD_AFTER:
+        return False
     stage = desk.pipeline.stage(case.deployment.stage, case.deployment.action)
-    return stage.execution_id != execution_id and not stage.transition.is_enabled
+    if stage.execution_id == execution_id or stage.transition.is_enabled:
+        return False
+    return execution_id in stage.inbound or waited >= _HELD_AFTER
 
 
 def _adopt(desk: Desk, action_execution_id: str, environment: str, me: str) -> None:
